@@ -1,0 +1,11 @@
+# Debian's packages that the engine stands on; debian/control installs them, docs/dependencies.md says why each is here.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+pkg_check_modules(URCU REQUIRED IMPORTED_TARGET liburcu)
+pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(CHECK REQUIRED IMPORTED_TARGET check)
+find_library(ROCKSDB_LIBRARY rocksdb REQUIRED)
+find_library(WSLAY_LIBRARY wslay REQUIRED)
+find_library(CIVETWEB_LIBRARY civetweb REQUIRED)
