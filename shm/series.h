@@ -1,0 +1,101 @@
+/*
+ * Prices and averages as they stand in shared memory. Each slot is a latch (shm/latch.h) with one writing process; index = asset.
+ */
+#pragma once
+
+#include "base/types.h"
+#include "shm/latch.h"
+
+/* Writer: ingest. The last accepted trade; one cache line, for whoever scans them all. */
+struct px_price_value {
+    int64_t price; /* PX_PRICE_NONE until the first trade: check seq or sseq == 0 as well */
+    int64_t time_ns;
+    uint64_t sseq; /* 0: no trade or quote yet */
+};
+typedef PX_LATCH_OF(struct px_price_value, 64) px_price_slot;
+_Static_assert(sizeof(px_price_slot) == 64, "a price slot is one cache line");
+
+/* Writer: ingest. Everything that a price answer needs, consistent in itself. */
+struct px_detail_value {
+    int64_t price, size, bid, ask; /* PX_PRICE_NONE where unknown; all mean something only when sseq > 0 */
+    int64_t time_ns, recv_ns;      /* of the last trade or quote */
+    uint64_t sseq;                 /* accepted trades and quotes of the symbol */
+    uint64_t position;             /* tick ring position of the last one */
+    uint64_t trade_id;             /* highest seen from `venue` */
+    uint32_t venue;
+    uint32_t fresh_sources;
+};
+typedef PX_LATCH_OF(struct px_detail_value, 192) px_detail_slot;
+_Static_assert(sizeof(px_detail_slot) == 192, "a detail slot is three cache lines");
+
+enum px_window { PX_WINDOW_1M, PX_WINDOW_5M, PX_WINDOW_15M, PX_WINDOW_1H, PX_WINDOWS };
+
+struct px_window_value {
+    int64_t twap, vwap; /* mantissa at px_average_scale(asset's scale); PX_PRICE_NONE where nothing is known */
+    int64_t high, low;  /* at the asset's scale; PX_PRICE_NONE likewise */
+    int64_t volume;     /* at the asset's size scale */
+    uint32_t count;
+    uint32_t coverage_ppm; /* of the window had a known price, in millionths */
+};
+
+/* Writer: evaluator. Windows, the day so far (UTC), and how far the evaluator has got with this asset. */
+struct px_average_value {
+    struct px_window_value window[PX_WINDOWS];
+    int64_t time_ns;                        /* the windows end here */
+    int64_t last;                           /* last trade evaluated, PX_PRICE_NONE if none */
+    int64_t last_ns;                        /* its event time; 0 if it comes from before a restart */
+    uint64_t position;                      /* ring position after the last tick evaluated; 0 = none */
+    int64_t day_ns;                         /* start of the UTC day that the next five describe; 0 = none */
+    int64_t open, high, low, volume, count;
+    uint64_t version;                       /* +1 with every write */
+};
+typedef PX_LATCH_OF(struct px_average_value, 576) px_average_slot;
+_Static_assert(sizeof(px_average_slot) == 576, "an average slot");
+
+/* Averages carry two more decimals than prices. */
+static inline unsigned px_average_scale(unsigned price_scale)
+{
+    return price_scale <= 16 ? price_scale + 2 : price_scale;
+}
+
+/* Writer: evaluator. The open one-minute candle. */
+struct px_candle_value {
+    int64_t start_ns; /* 0: none yet */
+    int64_t open, high, low, close;
+    int64_t volume;
+    int64_t area_hi, area_lo; /* integral of price over time in price * ns, 128 bit */
+    int64_t duration_ns;      /* of the candle in which a price was known */
+    uint64_t count;
+};
+typedef PX_LATCH_OF(struct px_candle_value, 192) px_candle_slot;
+
+/*
+ * The windows as the evaluator keeps them, in shared memory so that its successor goes on where it died. Private to the evaluator:
+ * nobody else may read it. A window is a ring of PX_WINDOW_BUCKETS buckets of window/60 each.
+ *
+ * `busy` is 1 while a tick is being added; what it changes was copied to `undo` before, and a successor that finds busy = 1 puts it
+ * back. So a tick counts once or not at all, and the average slot's `position` says which.
+ */
+#define PX_WINDOW_BUCKETS 60
+
+struct px_bucket {
+    int64_t start_ns;  /* 0: empty */
+    int64_t area_hi, area_lo; /* price * ns */
+    int64_t duration_ns;
+    int64_t value_hi, value_lo; /* sum of price * size */
+    int64_t volume;
+    int64_t high, low;
+    uint64_t count;
+};
+
+struct px_window_ring {
+    struct px_bucket sum;  /* over all buckets but the current one; high and low unused */
+    uint64_t current;      /* index of the current bucket */
+    struct px_bucket bucket[PX_WINDOW_BUCKETS];
+};
+
+struct px_window_set {
+    uint64_t busy;
+    int64_t last, last_ns; /* price in force and since when it is accounted for */
+    struct px_window_ring ring[PX_WINDOWS];
+};

@@ -1,0 +1,77 @@
+/*
+ * Counters and gauges in shared memory: one row each makes the enum, the name in /metrics and its help text. Every role slot has its own
+ * copy of all of them, so each word has one writer; /metrics adds the slots up. They live as long as the region.
+ */
+#pragma once
+
+#include "base/types.h"
+#include "shm/atomic.h"
+
+/* enum, kind (counter, gauge), name after pxengine_, help */
+#define PX_STAT_TABLE(X)                                                                                               \
+    X(FEED_FRAMES, counter, "feed_frames_total", "Frames received from venues")                                        \
+    X(FEED_BYTES, counter, "feed_bytes_total", "Bytes received from venues")                                           \
+    X(FEED_ERRORS, counter, "feed_format_errors_total", "Frames that a dialect could not read")                        \
+    X(FEED_IGNORED, counter, "feed_ignored_total", "Frames of kinds that the engine has no use for")                   \
+    X(FEED_RECONNECTS, counter, "feed_reconnects_total", "Connections to venues that were lost")                       \
+    X(FEED_CONNECTED, gauge, "feed_connections", "Connections to venues that are live")                                \
+    X(TICK_TRADES, counter, "trades_total", "Trades accepted")                                                         \
+    X(TICK_QUOTES, counter, "quotes_total", "Quotes accepted")                                                         \
+    X(TICK_UNKNOWN, counter, "ticks_unknown_symbol_total", "Events of symbols that no asset names")                    \
+    X(TICK_BAD, counter, "ticks_bad_total", "Events dropped: no decimal, not positive, off the tick size, too large")  \
+    X(TICK_DUPLICATE, counter, "ticks_duplicate_total", "Trades seen before, by the venue's trade id")                 \
+    X(TICK_QUARANTINED, counter, "ticks_quarantined_total", "Trades held back as outliers")                            \
+    X(TICK_SECONDARY, counter, "ticks_secondary_total", "Trades of a fallback source while the primary is fresh")      \
+    X(TICK_CROSSED, counter, "quotes_crossed_total", "Quotes with the bid above the ask")                              \
+    X(TICK_GATED, counter, "ingest_gated_total", "Times that reading paused because the keeper was behind")            \
+    X(EVAL_TICKS, counter, "evaluated_ticks_total", "Ticks evaluated")                                                 \
+    X(EVAL_LATE, counter, "late_ticks_total", "Trades older than the newest of their symbol by over 2 s")              \
+    X(EVAL_LOST, counter, "evaluator_overrun_ticks_total", "Ticks that the evaluator was overtaken by")                \
+    X(EVAL_ALERTS, gauge, "alerts_armed", "Alerts armed in the evaluator")                                             \
+    X(EVAL_FIRES, counter, "matches_total", "Conditions matched, repeats after a restart included")                    \
+    X(KEEP_TICKS, counter, "stored_ticks_total", "Trades written to history")                                          \
+    X(KEEP_LOST, counter, "keeper_overrun_ticks_total", "Ticks that the keeper was overtaken by")                      \
+    X(KEEP_CANDLES, counter, "stored_candles_total", "Candles written")                                                \
+    X(KEEP_SYNCS, counter, "syncs_total", "Synced writes of the alert store")                                          \
+    X(KEEP_SYNC_NS, counter, "sync_nanoseconds_total", "Time spent in synced writes")                                  \
+    X(KEEP_ALERTS, gauge, "alerts_stored", "Alerts in the store, all states")                                          \
+    X(KEEP_FIRES, counter, "fires_total", "Fires made durable")                                                        \
+    X(KEEP_REPEATS, counter, "fires_repeated_total", "Matches refused because the alert had fired already")            \
+    X(KEEP_REQUESTS, counter, "keeper_requests_total", "Requests served by the keeper")                                \
+    X(WEB_REQUESTS, counter, "http_requests_total", "REST requests answered")                                          \
+    X(WEB_ERRORS, counter, "http_errors_total", "REST requests answered with 4xx or 5xx")                              \
+    X(WEB_CONNECTIONS, gauge, "connections", "Open client connections")                                                \
+    X(WEB_SESSIONS, gauge, "websocket_sessions", "Open WebSocket sessions")                                            \
+    X(WEB_SENT, counter, "websocket_frames_total", "WebSocket frames sent")                                            \
+    X(WEB_CONFLATED, counter, "websocket_conflated_total", "Updates replaced by a later one before they were sent")    \
+    X(WEB_SLOW, counter, "websocket_slow_consumers_total", "Sessions closed because they did not read")                \
+    X(WEB_ALERTS, counter, "websocket_alerts_total", "Alert frames sent")                                              \
+    X(WEB_REFUSED, counter, "connections_refused_total", "Connections refused at the limit")                           \
+    X(WEB_LOST, counter, "web_overrun_ticks_total", "Ticks that a web worker was overtaken by; it resyncs from slots")
+
+enum px_stat {
+#define PX_STAT_ENUM(NAME, kind, name, help) PX_STAT_##NAME,
+    PX_STAT_TABLE(PX_STAT_ENUM)
+#undef PX_STAT_ENUM
+        PX_STATS
+};
+
+struct px_stats {
+    _Alignas(PX_FALSE_SHARING) uint64_t value[PX_STATS];
+};
+
+struct px_stat_info {
+    const char *kind, *name, *help;
+};
+extern const struct px_stat_info px_stat_infos[PX_STATS];
+
+/* The owner of the role slot, from any of its threads. */
+static inline void px_stat_add(struct px_stats *stats, enum px_stat stat, uint64_t n)
+{
+    __atomic_fetch_add(&stats->value[stat], n, __ATOMIC_RELAXED);
+}
+
+static inline void px_stat_set(struct px_stats *stats, enum px_stat stat, uint64_t n)
+{
+    px_store_relaxed(&stats->value[stat], n);
+}
