@@ -1,0 +1,346 @@
+// Alerts: the form, the list of what is set, the list of what fired, and how a fire is made known.
+
+import { group, isDecimal, price } from './decimal.js';
+import * as api from './api.js';
+
+const mostFires = 200; // Shown, not kept: the engine keeps them all.
+const toastTime = 12000;
+const mostToasts = 4;
+
+// Values of the API, words for people; the order is that of the menu.
+const ops = [
+  ['crossing', 'crosses', '⇅'], ['crossing_up', 'crosses up', '↑'], ['crossing_down', 'crosses down', '↓'],
+  ['greater_or_equal', 'is at or above', '≥'], ['less_or_equal', 'is at or below', '≤'],
+  ['greater_than', 'is above', '>'], ['less_than', 'is below', '<'],
+];
+const sources = [
+  ['last', 'last price'], ['bid', 'bid'], ['ask', 'ask'], ['mid', 'mid'],
+  ['twap_1m', 'TWAP 1m'], ['twap_5m', 'TWAP 5m'], ['twap_15m', 'TWAP 15m'],
+];
+const frequencies = [['once', 'once'], ['every_time', 'every time'], ['once_per_minute', 'once per minute']];
+const spellings = { '>=': 'greater_or_equal', '<=': 'less_or_equal', '>': 'greater_than', '<': 'less_than' };
+
+const known = (list, value) => list.find(([id]) => id === (spellings[value] || value));
+const opWords = (op) => known(ops, op)?.[1] || String(op).replaceAll('_', ' ');
+const opMark = (op) => known(ops, op)?.[2] || '•';
+const byId = (id) => document.getElementById(id);
+
+function clock(time) {
+  const date = new Date(time || Date.now());
+  return Number.isNaN(date.getTime()) ? '' : date.toTimeString().slice(0, 8);
+}
+
+function node(tag, className, text = '') {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+function levelOf({ condition = {} }) {
+  if (condition.level !== undefined) return group(condition.level);
+  if (condition.lo !== undefined) return `${group(condition.lo)} – ${group(condition.hi)}`;
+  return condition.amount ? `${condition.amount} in ${condition.window}` : condition.window || '';
+}
+
+export class Alerts extends EventTarget {
+  constructor() {
+    super();
+    this.list = new Map();
+    this.fires = [];
+    this.seen = new Set();
+    this.symbol = '';
+    this.form = byId('alert-form');
+    this.level = byId('form-level');
+    [['form-op', ops], ['form-source', sources], ['form-frequency', frequencies]].forEach(([id, rows]) =>
+      byId(id).append(...rows.map(([value, words]) => new Option(words, value))));
+    this.listen();
+    this.draw();
+    this.drawFires();
+  }
+
+  listen() {
+    this.form.addEventListener('submit', (event) => {
+      event.preventDefault();
+      this.create();
+    });
+    this.level.addEventListener('input', () => {
+      this.touched = true;
+      this.clearErrors();
+    });
+    byId('key-form').addEventListener('submit', (event) => {
+      event.preventDefault();
+      const field = byId('key-text');
+      const good = api.adoptKey(field.value);
+      field.value = '';
+      this.keyError(good ? '' : 'A key looks like px_, eight characters, _ and a secret.');
+      if (good) this.dispatchEvent(new CustomEvent('key'));
+    });
+    byId('sound').addEventListener('click', (event) => this.toggleSound(event.currentTarget));
+    byId('notify').addEventListener('click', (event) => this.toggleNotify(event.currentTarget));
+  }
+
+  keyError(text) {
+    byId('key-error').textContent = text;
+    byId('key-error').hidden = !text;
+  }
+
+  // With a key the form, without one how to get it.
+  admit(admitted) {
+    this.admitted = admitted;
+    this.form.hidden = !admitted;
+    byId('key-form').hidden = admitted;
+    if (!admitted) this.list.clear();
+    this.draw();
+    this.drawFires();
+  }
+
+  // The level follows the price of a newly chosen symbol, but never what the user typed.
+  choose(row) {
+    const changed = this.symbol !== row.symbol;
+    this.symbol = row.symbol;
+    this.decimals = row.decimals;
+    byId('form-symbol').textContent = row.symbol;
+    if (changed) {
+      this.touched = false;
+      this.level.value = '';
+      this.clearErrors();
+    }
+    this.prefill(row);
+  }
+
+  prefill(row) {
+    if (row.symbol === this.symbol && !this.touched && !this.level.value && row.last) this.level.value = row.last;
+  }
+
+  setLevel(text) {
+    this.level.value = text;
+    this.touched = true;
+    this.clearErrors();
+    if (matchMedia('(min-width: 1101px)').matches && this.admitted) this.level.focus({ preventScroll: true });
+  }
+
+  clearErrors() {
+    this.form.querySelectorAll('[aria-invalid]').forEach((n) => n.removeAttribute('aria-invalid'));
+    this.form.querySelectorAll('.error').forEach((n) => (n.hidden = true));
+  }
+
+  // A pointer such as /condition/level names the field; what has no field here stands under the button.
+  showProblem(problem) {
+    const rest = [];
+    for (const { pointer = '', detail } of problem.errors) {
+      const name = pointer.split('/').pop();
+      const field = this.form.elements[name];
+      const place = this.form.querySelector(`.error[data-for="${CSS.escape(name)}"]`);
+      if (!field || !place) {
+        rest.push(`${name || 'request'}: ${detail}`);
+        continue;
+      }
+      field.setAttribute('aria-invalid', 'true');
+      place.textContent = detail;
+      place.hidden = false;
+    }
+    if (problem.errors.length === 0) rest.push(problem.message);
+    byId('form-error').textContent = rest.join('. ');
+    byId('form-error').hidden = rest.length === 0;
+    this.form.querySelector('[aria-invalid]')?.focus();
+  }
+
+  async create() {
+    this.clearErrors();
+    const button = byId('form-create');
+    if (button.disabled || !this.symbol) return;
+    button.disabled = true;
+    try {
+      const alert = await api.createAlert(this.body());
+      if (alert?.id) this.list.set(alert.id, alert);
+      byId('form-name').value = '';
+      this.draw();
+      this.toast('Alert set', `${this.symbol} ${opWords(byId('form-op').value)} ${group(this.level.value.trim())}`, 'plain', 4000);
+    } catch (problem) {
+      this.showProblem(problem);
+      if (problem.status === 401) this.dispatchEvent(new CustomEvent('refused'));
+    } finally {
+      button.disabled = false;
+    }
+  }
+
+  // The level goes out as typed (without the thousands' commas): the engine is the judge, and says what is wrong with it.
+  body() {
+    const { op, source, level, name, frequency } = this.form.elements;
+    const body = {
+      symbol: this.symbol,
+      condition: { op: op.value, source: source.value, level: level.value.trim().replaceAll(',', '') },
+      frequency: frequency.value,
+    };
+    if (name.value.trim()) body.name = name.value.trim();
+    return body;
+  }
+
+  async load() {
+    try {
+      const all = await api.alerts();
+      this.list = new Map(all.map((a) => [a.id, a]));
+      this.draw();
+    } catch (problem) {
+      if (problem.status === 401 || problem.status === 403) this.dispatchEvent(new CustomEvent('refused'));
+    }
+  }
+
+  // The alerts of one symbol that have a level, for the chart.
+  linesFor(symbol) {
+    return [...this.list.values()]
+      .filter((a) => a.symbol === symbol && isDecimal(a.condition?.level))
+      .map((a) => ({ level: a.condition.level, title: `${opMark(a.condition.op)} ${(a.name || '').slice(0, 16)}`.trim(), armed: a.state === 'armed' }));
+  }
+
+  draw() {
+    const rows = [...this.list.values()].sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
+    const none = this.admitted ? 'None yet. Choose a symbol, a level, and Create.' : 'A key shows your alerts here.';
+    byId('alert-list').replaceChildren(...(rows.length ? rows.map((a) => this.alertRow(a)) : [node('li', 'none', none)]));
+    const armed = rows.filter((a) => a.state === 'armed').length;
+    byId('alert-count').textContent = rows.length ? `${armed} armed of ${rows.length}` : '';
+    this.dispatchEvent(new CustomEvent('lines'));
+  }
+
+  symbolButton(symbol) {
+    const go = node('button', 'go', symbol);
+    go.type = 'button';
+    go.addEventListener('click', () => this.dispatchEvent(new CustomEvent('go', { detail: symbol })));
+    return go;
+  }
+
+  alertRow(alert) {
+    const row = node('li', '');
+    row.dataset.id = alert.id;
+    const what = node('div', 'what num');
+    what.append(this.symbolButton(alert.symbol), ` ${opWords(alert.condition?.op)} ${levelOf(alert)}`);
+    const source = known(sources, alert.condition?.source || 'last')?.[1] || alert.condition?.source;
+    const facts = [alert.name, source, known(frequencies, alert.frequency)?.[1] || alert.frequency, alert.fires ? `${alert.fires} fired` : ''];
+    const side = node('div', 'side');
+    side.append(node('span', `badge ${alert.state}`, alert.state), this.removeButton(alert));
+    row.append(what, node('div', 'sub', facts.filter(Boolean).join(' · ')), side);
+    return row;
+  }
+
+  // Deleting asks once, in place: the button itself turns into the question.
+  removeButton(alert) {
+    const button = node('button', 'remove', 'Delete');
+    button.type = 'button';
+    button.setAttribute('aria-label', `Delete alert ${alert.name || alert.symbol}`);
+    const relax = () => {
+      button.classList.remove('sure');
+      button.textContent = 'Delete';
+    };
+    button.addEventListener('blur', relax);
+    button.addEventListener('click', () => {
+      if (button.classList.contains('sure')) return this.remove(alert, button);
+      button.classList.add('sure');
+      button.textContent = 'Sure?';
+      setTimeout(relax, 4000);
+    });
+    return button;
+  }
+
+  async remove(alert, button) {
+    button.disabled = true;
+    try {
+      await api.removeAlert(alert.id);
+    } catch (problem) {
+      if (problem.status !== 404) {
+        button.disabled = false;
+        this.toast('Not deleted', problem.message, 'plain');
+        return;
+      }
+    }
+    this.list.delete(alert.id);
+    this.draw();
+  }
+
+  // Fires may come twice (a replay after reconnecting); alert and number name each once. A snapshot tells what was, quietly.
+  fired(frame) {
+    let news = false;
+    for (const fire of frame.data) {
+      const id = `${fire.alert_id} ${fire.fire}`;
+      if (this.seen.has(id)) continue;
+      this.seen.add(id);
+      this.fires.unshift(fire);
+      news = true;
+      if (frame.type !== 'snapshot') this.makeKnown(fire);
+    }
+    if (this.fires.length > mostFires) {
+      this.fires.splice(mostFires).forEach((old) => this.seen.delete(`${old.alert_id} ${old.fire}`));
+    }
+    if (!news) return;
+    this.drawFires();
+    clearTimeout(this.reload);
+    this.reload = setTimeout(() => this.load(), 300); // The state after a fire (fired, waiting, cooling) is the engine's to say.
+  }
+
+  drawFires() {
+    const none = node('li', 'none', this.admitted ? 'Nothing has fired since this page opened.' : 'Fires of your alerts appear here.');
+    byId('fire-list').replaceChildren(...(this.fires.length ? this.fires.map((f) => this.fireRow(f)) : [none]));
+  }
+
+  fireRow(fire) {
+    const row = node('li', '');
+    const what = node('div', 'what num');
+    what.append(this.symbolButton(fire.symbol), ` ${group(fire.price)}`);
+    const side = node('div', 'side num');
+    if (fire.late) side.append(node('span', 'badge late', 'late'));
+    side.append(node('span', 'quiet', clock(fire.matched_time || fire.price_time)));
+    const about = [fire.name, `${opWords(fire.op)} ${group(fire.level)}`].filter(Boolean).join(' · ');
+    row.append(what, node('div', 'sub', about), side);
+    return row;
+  }
+
+  makeKnown(fire) {
+    const title = fire.message || fire.name || `${fire.symbol} ${opWords(fire.op)} ${group(fire.level)}`;
+    const text = `${fire.symbol} at ${price(fire.price)}, ${opWords(fire.op)} ${group(fire.level)}`;
+    this.toast(title, text, '');
+    if (this.sound) this.beep();
+    if (this.notify && document.hidden) new Notification(title, { body: text, tag: `${fire.alert_id} ${fire.fire}` });
+  }
+
+  toast(title, text, kind, time = toastTime) {
+    const box = byId('toasts');
+    const toast = node('div', `toast ${kind}`);
+    const close = Object.assign(node('button', '', '×'), { type: 'button' });
+    close.setAttribute('aria-label', 'Dismiss');
+    close.addEventListener('click', () => toast.remove());
+    toast.append(node('strong', '', title), node('span', 'num', text), close);
+    box.append(toast);
+    while (box.children.length > mostToasts) box.firstChild.remove();
+    setTimeout(() => toast.remove(), time);
+  }
+
+  toggleSound(button) {
+    this.sound = !this.sound;
+    button.setAttribute('aria-pressed', String(this.sound));
+    if (this.sound) this.beep();
+  }
+
+  // Two short notes, soft: noticed in a room, not in the next one.
+  beep() {
+    this.audio ||= new AudioContext();
+    [[660, 0], [880, 0.13]].forEach(([pitch, after]) => {
+      const at = this.audio.currentTime + after;
+      const tone = new OscillatorNode(this.audio, { frequency: pitch });
+      const gain = new GainNode(this.audio, { gain: 0.0001 });
+      gain.gain.exponentialRampToValueAtTime(0.12, at + 0.015);
+      gain.gain.exponentialRampToValueAtTime(0.0001, at + 0.22);
+      tone.connect(gain).connect(this.audio.destination);
+      tone.start(at);
+      tone.stop(at + 0.25);
+    });
+  }
+
+  async toggleNotify(button) {
+    if (!('Notification' in window)) return this.toast('Not available', 'This browser offers no desktop notifications here.', 'plain', 5000);
+    if (!this.notify && (await Notification.requestPermission()) !== 'granted') {
+      return this.toast('Not allowed', 'Allow notifications for this page in the browser first.', 'plain', 5000);
+    }
+    this.notify = !this.notify;
+    button.setAttribute('aria-pressed', String(this.notify));
+  }
+}

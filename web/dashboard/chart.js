@@ -1,0 +1,246 @@
+// The chart: candles, volume and the average. Only here do prices become floats, because pixels need them;
+// what is written in the legend comes from the engine's own text.
+
+import { fixed, isDecimal, price, short } from './decimal.js';
+import * as api from './api.js';
+
+const history = 500;
+const correctEvery = 5000; // Frames carry no average, and a late tick may correct a closed candle: the last few are read again.
+export const intervals = [['1m', 60], ['5m', 300], ['15m', 900], ['1h', 3600], ['4h', 14400], ['1d', 86400]];
+
+const colours = { up: '#3fc796', down: '#f2707a', twap: '#e6b455', grid: '#141c25', text: '#8e9dad', line: '#1d2732' };
+
+// Candle times come as RFC 3339 or as an epoch number in s, ms, us or ns, told apart by magnitude.
+function seconds(time) {
+  const value = typeof time === 'number' ? time : /^\d+$/.test(time) ? Number(time) : Date.parse(time) / 1000;
+  if (value < 1e11) return Math.floor(value);
+  if (value < 1e14) return Math.floor(value / 1e3);
+  if (value < 1e17) return Math.floor(value / 1e6);
+  return Math.floor(value / 1e9);
+}
+
+function bars(answer) {
+  const t = answer?.t || [];
+  const list = t.map((time, i) => ({
+    time: seconds(time),
+    o: answer.o[i], h: answer.h[i], l: answer.l[i], c: answer.c[i],
+    v: answer.v?.[i] ?? null, twap: answer.twap?.[i] ?? null,
+  }));
+  return list.filter((b) => isDecimal(b.c)).sort((a, b) => a.time - b.time);
+}
+
+function shapes(bar) {
+  const up = Number(bar.c) >= Number(bar.o);
+  return {
+    candle: { time: bar.time, open: Number(bar.o), high: Number(bar.h), low: Number(bar.l), close: Number(bar.c) },
+    volume: bar.v === null ? { time: bar.time }
+      : { time: bar.time, value: Number(bar.v), color: up ? 'rgba(63,199,150,0.22)' : 'rgba(242,112,122,0.22)' },
+    twap: isDecimal(bar.twap) ? { time: bar.time, value: Number(bar.twap) } : { time: bar.time },
+  };
+}
+
+export class PriceChart extends EventTarget {
+  constructor() {
+    super();
+    this.box = document.getElementById('chart');
+    this.legend = document.getElementById('legend');
+    this.bars = new Map(); // time → bar, the texts behind the pixels
+    this.interval = '1m';
+    this.symbol = '';
+    this.lines = [];
+    this.offered = new Set(['1m']);
+    this.buildButtons();
+    this.lib = window.LightweightCharts;
+    if (this.lib) this.build();
+    else this.say('The chart library was not built in; everything else works.');
+    setInterval(() => !document.hidden && this.correct(), correctEvery);
+  }
+
+  buildButtons() {
+    const box = document.getElementById('intervals');
+    this.buttons = intervals.map(([name]) => {
+      const button = Object.assign(document.createElement('button'), { type: 'button', textContent: name, hidden: name !== '1m' });
+      button.addEventListener('click', () => this.show(this.symbol, this.decimals, name));
+      box.append(button);
+      return button;
+    });
+  }
+
+  offer(name) {
+    this.offered.add(name);
+    this.buttons[intervals.findIndex(([n]) => n === name)].hidden = false;
+  }
+
+  markButtons() {
+    this.buttons.forEach((b) => b.setAttribute('aria-pressed', String(b.textContent === this.interval)));
+  }
+
+  build() {
+    const { lib } = this;
+    this.chart = lib.createChart(this.box, {
+      autoSize: true,
+      layout: {
+        background: { type: 'solid', color: 'transparent' }, textColor: colours.text, fontSize: 11,
+        fontFamily: getComputedStyle(document.body).fontFamily,
+        attributionLogo: false, // It brings an inline style, which the page's policy forbids; the footer carries the attribution.
+      },
+      grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
+      rightPriceScale: { borderColor: colours.line, scaleMargins: { top: 0.08, bottom: 0.2 } },
+      timeScale: { borderColor: colours.line, timeVisible: true, secondsVisible: false, rightOffset: 6, barSpacing: 7 },
+      crosshair: {
+        mode: lib.CrosshairMode.Normal,
+        vertLine: { color: '#47586a', labelBackgroundColor: '#26323f' },
+        horzLine: { color: '#47586a', labelBackgroundColor: '#26323f' },
+      },
+      localization: { timeFormatter: (t) => new Date(t * 1000).toISOString().slice(0, 16).replace('T', ' ') + ' UTC' },
+    });
+    this.volume = this.chart.addSeries(lib.HistogramSeries, { priceScaleId: 'volume', priceFormat: { type: 'volume' }, lastValueVisible: false, priceLineVisible: false });
+    this.chart.priceScale('volume').applyOptions({ scaleMargins: { top: 0.86, bottom: 0 } });
+    this.candles = this.chart.addSeries(lib.CandlestickSeries, {
+      upColor: colours.up, downColor: colours.down, wickUpColor: colours.up, wickDownColor: colours.down, borderVisible: false,
+    });
+    this.twap = this.chart.addSeries(lib.LineSeries, {
+      color: colours.twap, lineWidth: 2, lastValueVisible: false, priceLineVisible: false, crosshairMarkerVisible: false,
+    });
+    this.chart.subscribeCrosshairMove((move) => this.write(move.time ? this.bars.get(move.time) : null));
+    this.chart.subscribeClick((click) => this.clicked(click));
+  }
+
+  clicked(click) {
+    const at = click.point && this.candles.coordinateToPrice(click.point.y);
+    if (at > 0) this.dispatchEvent(new CustomEvent('level', { detail: at.toFixed(this.decimals ?? 2) }));
+  }
+
+  say(text) {
+    const empty = document.getElementById('chart-empty');
+    empty.textContent = text;
+    empty.hidden = !text;
+  }
+
+  async show(symbol, decimals, interval = this.interval) {
+    this.symbol = symbol;
+    this.decimals = decimals;
+    this.interval = interval;
+    this.markButtons();
+    this.clear();
+    this.dispatchEvent(new CustomEvent('show', { detail: { symbol, seconds: this.step() } }));
+    if (!this.chart) return;
+    this.candles.applyOptions({ priceFormat: { type: 'price', precision: decimals ?? 2, minMove: 10 ** -(decimals ?? 2) } });
+    await this.load(symbol, interval);
+  }
+
+  step() {
+    return intervals.find(([name]) => name === this.interval)[1];
+  }
+
+  clear() {
+    this.bars.clear();
+    this.legend.replaceChildren();
+    if (!this.chart) return;
+    [this.candles, this.volume, this.twap].forEach((series) => series.setData([]));
+    this.drawLines([]);
+    this.say('Loading candles');
+  }
+
+  async load(symbol, interval) {
+    try {
+      const list = bars(await api.candles(symbol, interval, history));
+      if (symbol !== this.symbol || interval !== this.interval) return;
+      // Frames may have come first; history does not overwrite a younger bar.
+      list.forEach((bar) => !(this.bars.has(bar.time) && bar === list.at(-1)) && this.bars.set(bar.time, bar));
+      this.redraw();
+      this.say(this.bars.size === 0 ? 'No trades yet: the first candle appears with the first trade.' : '');
+    } catch (problem) {
+      if (symbol === this.symbol && interval === this.interval) this.say(problem.message);
+    }
+  }
+
+  redraw() {
+    const list = [...this.bars.values()].sort((a, b) => a.time - b.time).map(shapes);
+    this.candles.setData(list.map((s) => s.candle));
+    this.volume.setData(list.map((s) => s.volume));
+    this.twap.setData(list.map((s) => s.twap));
+    this.chart.timeScale().applyOptions({ rightOffset: 6 });
+    this.chart.timeScale().scrollToRealTime();
+    this.write(null);
+  }
+
+  newest() {
+    let newest = 0;
+    for (const time of this.bars.keys()) if (time > newest) newest = time;
+    return newest;
+  }
+
+  // A bar at the end is drawn in place; one in the middle (a correction) redraws the series.
+  merge(bar) {
+    const newest = this.newest();
+    this.bars.set(bar.time, bar);
+    if (bar.time < newest) return false;
+    const drawn = shapes(bar);
+    this.candles.update(drawn.candle);
+    this.volume.update(drawn.volume);
+    this.twap.update(drawn.twap);
+    this.say('');
+    this.write(null);
+    return true;
+  }
+
+  // An `ohlc` frame: the open candle as the engine sees it.
+  live(item) {
+    if (!this.chart || item.symbol !== this.symbol || Number(item.interval) * 60 !== this.step() || !isDecimal(item.close)) return;
+    const time = seconds(item.interval_begin);
+    const known = this.bars.get(time);
+    const bar = { time, o: item.open, h: item.high, l: item.low, c: item.close, v: item.volume ?? null, twap: known?.twap ?? null };
+    if (!this.merge(bar)) this.restore();
+  }
+
+  async correct() {
+    const { symbol, interval } = this;
+    if (!this.chart || !symbol || this.bars.size === 0) return;
+    try {
+      const list = bars(await api.candles(symbol, interval, 3));
+      if (symbol !== this.symbol || interval !== this.interval) return;
+      const before = list.filter((b) => b.time < this.newest());
+      const changed = before.some((b) => JSON.stringify(b) !== JSON.stringify(this.bars.get(b.time)));
+      before.forEach((b) => this.bars.set(b.time, b));
+      list.filter((b) => b.time >= this.newest()).forEach((b) => this.merge(b));
+      if (changed) this.restore();
+    } catch {
+      // The link's own state is shown in the header; the next round tries again.
+    }
+  }
+
+  // Redraws without moving the reader's view.
+  restore() {
+    const range = this.chart.timeScale().getVisibleLogicalRange();
+    this.redraw();
+    if (range) this.chart.timeScale().setVisibleLogicalRange(range);
+  }
+
+  drawLines(alerts) {
+    if (!this.chart) return;
+    this.lines.forEach((line) => this.candles.removePriceLine(line));
+    this.lines = alerts.map(({ level, title, armed }) => this.candles.createPriceLine({
+      price: Number(level), color: armed ? '#6cb0ff' : '#4d5d6e', lineWidth: 1, lineStyle: 2, axisLabelVisible: true, title,
+      axisLabelColor: armed ? '#2a5f9e' : '#33404d', axisLabelTextColor: '#ffffff',
+    }));
+  }
+
+  write(bar) {
+    const shown = bar || this.bars.get(this.newest());
+    if (!shown) return this.legend.replaceChildren();
+    const at = (text) => price(text, this.decimals);
+    const parts = [['O', at(shown.o)], ['H', at(shown.h)], ['L', at(shown.l)], ['C', at(shown.c)], ['V', short(shown.v)]];
+    if (isDecimal(shown.twap)) parts.push(['TWAP', price(fixed(shown.twap, this.decimals ?? 2))]);
+    const when = document.createElement('span');
+    when.textContent = new Date(shown.time * 1000).toISOString().slice(5, 16).replace('T', ' ');
+    this.legend.replaceChildren(when, ...parts.map(([name, text]) => {
+      const part = document.createElement('span');
+      const label = document.createElement('b');
+      label.textContent = name;
+      part.append(label, text);
+      if (name === 'TWAP') part.className = 'twap';
+      return part;
+    }));
+  }
+}
