@@ -4,7 +4,6 @@
  */
 #include "feed/dialect_private.h"
 
-#include "base/clock.h"
 #include "base/json_out.h"
 
 static int read_match(struct pxi_frame *frame, int root);
@@ -45,7 +44,7 @@ static int read_match(struct pxi_frame *frame, int root)
     if (event.symbol.len == 0 || decimal_of(frame, root, "price", &event.price) ||
         decimal_of(frame, root, "size", &event.size) ||
         pxi_json_uint64(frame->json, pxi_json_find(frame->json, root, "trade_id"), &event.id) ||
-        px_rfc3339_parse(string_of(frame, root, "time"), &event.venue_ns))
+        pxi_time_rfc3339(string_of(frame, root, "time"), &event.venue_ns))
         return PX_E_FORMAT;
     if (px_text_is(maker_side, "sell"))
         event.side = PX_SIDE_BUY;
@@ -66,7 +65,7 @@ static int read_ticker(struct pxi_frame *frame, int root)
         pxi_json_decimal_maybe(json, pxi_json_find(json, root, "best_bid_size"), &event.bid_size) ||
         pxi_json_decimal_maybe(json, pxi_json_find(json, root, "best_ask_size"), &event.ask_size))
         return PX_E_FORMAT;
-    if (time != PXI_NONE && px_rfc3339_parse(pxi_json_string(json, time), &event.venue_ns))
+    if (time != PXI_NONE && pxi_time_rfc3339(pxi_json_string(json, time), &event.venue_ns))
         return PX_E_FORMAT;
     frame->sink(frame->context, &event);
     return 0;

@@ -1,5 +1,6 @@
 #include "feed/dialect_private.h"
 
+#include "base/clock.h"
 #include "base/decimal.h"
 
 #include <ctype.h>
@@ -152,6 +153,16 @@ int pxi_time_units(struct px_text text, unsigned digits, int64_t *nsp)
 
     /* Finer than a nanosecond is cut: no clock of a venue means those digits. */
     if (px_decimal_parse(text, 9 - digits, PX_ROUND_DOWN, &ns) || ns < 0)
+        return PX_E_FORMAT;
+    *nsp = ns;
+    return 0;
+}
+
+int pxi_time_rfc3339(struct px_text text, int64_t *nsp)
+{
+    int64_t ns;
+
+    if (px_rfc3339_parse(text, &ns) || ns < 0)
         return PX_E_FORMAT;
     *nsp = ns;
     return 0;

@@ -36,6 +36,9 @@ int pxi_emit_refused(struct pxi_frame *frame, struct px_text message);
 /* A decimal count of units of 10^-digits seconds, such as "1618678142.557535" with 0 or "1723161255342" with 3. */
 int pxi_time_units(struct px_text text, unsigned digits, int64_t *nsp);
 
+/* RFC 3339 after 1970, as venues write it. Both: PX_E_FORMAT. */
+int pxi_time_rfc3339(struct px_text text, int64_t *nsp);
+
 /* Whether the path of the request is empty, "/" or that. */
 bool pxi_path_is(struct px_text path, const char *expected);
 

@@ -1,8 +1,6 @@
 /* Kraken, version 2: {"channel":"trade","type":"update","data":[{…}]} and {"method":"subscribe","success":true,…}. */
 #include "feed/kraken_private.h"
 
-#include "base/clock.h"
-
 static int read_trades(struct pxi_frame *frame, int root);
 static int read_tickers(struct pxi_frame *frame, int root);
 static int read_data_ignored(struct pxi_frame *frame, int root);
@@ -34,7 +32,7 @@ static int read_trade(struct pxi_frame *frame, int object, bool replayed)
     if (event.symbol.len == 0 || decimal_of(frame, object, "price", &event.price) ||
         decimal_of(frame, object, "qty", &event.size) ||
         pxi_json_uint64(frame->json, pxi_json_find(frame->json, object, "trade_id"), &event.id) ||
-        px_rfc3339_parse(string_of(frame, object, "timestamp"), &event.venue_ns))
+        pxi_time_rfc3339(string_of(frame, object, "timestamp"), &event.venue_ns))
         return PX_E_FORMAT;
     event.side = px_text_is(side, "buy") ? PX_SIDE_BUY : px_text_is(side, "sell") ? PX_SIDE_SELL : PX_SIDE_UNKNOWN;
     frame->sink(frame->context, &event);
@@ -48,7 +46,7 @@ static int read_ticker(struct pxi_frame *frame, int object, bool replayed)
 
     if (event.symbol.len == 0 || decimal_of(frame, object, "bid", &event.bid) ||
         decimal_of(frame, object, "ask", &event.ask) || decimal_of(frame, object, "bid_qty", &event.bid_size) ||
-        decimal_of(frame, object, "ask_qty", &event.ask_size) || (time.len && px_rfc3339_parse(time, &event.venue_ns)))
+        decimal_of(frame, object, "ask_qty", &event.ask_size) || (time.len && pxi_time_rfc3339(time, &event.venue_ns)))
         return PX_E_FORMAT;
     frame->sink(frame->context, &event);
     return 0;
