@@ -16,6 +16,8 @@ struct px_tls;
 /* --- TLS contexts: made once, shared by many streams of one thread or several.
  * ---------------------------------------- */
 
+/* A process that makes one ignores SIGPIPE from then on, because OpenSSL writes without MSG_NOSIGNAL. */
+
 /*
  * Verifies the server's certificate and its name against `ca_file`, or against the system's authorities when it is NULL
  * or "". TLS 1.2 or later. PX_E_IO when the file cannot be used. Reads the disk; any process, after the fork.
@@ -70,8 +72,9 @@ int px_stream_connect(const struct px_stream_target *target, struct px_stream **
  */
 int px_stream_accept(int listen_fd, struct px_tls *tls, struct px_stream **streamp);
 
-/* Takes over a connected socket, which becomes non-blocking. On failure the caller keeps `fd`. */
-int px_stream_adopt(int fd, struct px_tls *tls, bool server, struct px_stream **streamp);
+/* Takes over a connected socket, which becomes non-blocking; with `tls` as the server side. On failure the caller keeps
+ * `fd`. */
+int px_stream_adopt(int fd, struct px_tls *tls, struct px_stream **streamp);
 
 /*
  * Both: how many bytes (> 0), PX_E_AGAIN (wait as px_stream_epoll says), PX_E_CLOSED (the other side ended in order;
@@ -91,6 +94,8 @@ uint32_t px_stream_epoll(const struct px_stream *stream, bool has_output);
 
 /* TLS may hold decrypted bytes that epoll cannot see: true = read before sleeping. */
 bool px_stream_buffered(const struct px_stream *stream);
+
+bool px_stream_is_tls(const struct px_stream *stream);
 
 /* Ends the writing direction (FIN, and close_notify before it with TLS); reading goes on. */
 void px_stream_shutdown_write(struct px_stream *stream);
