@@ -63,39 +63,46 @@ struct px_candle_value {
     int64_t start_ns; /* 0: none yet */
     int64_t open, high, low, close;
     int64_t volume;
-    int64_t area_hi, area_lo; /* integral of price over time in price * ns, 128 bit */
-    int64_t duration_ns;      /* of the candle in which a price was known */
+    int64_t area_hi, area_lo; /* integral of price over time up to last_ns in price * ns, 128 bit */
+    int64_t duration_ns;      /* of the candle, up to last_ns, in which a price was known */
+    int64_t last_ns;          /* `close` has held since then */
     uint64_t count;
 };
 typedef PX_LATCH_OF(struct px_candle_value, 192) px_candle_slot;
 
 /*
- * The windows as the evaluator keeps them, in shared memory so that its successor goes on where it died. Private to the evaluator:
- * nobody else may read it. A window is a ring of PX_WINDOW_BUCKETS buckets of window/60 each.
+ * What the evaluator knows of an asset, in shared memory so that its successor goes on where it died. Private to the evaluator: nobody
+ * else may read it.
  *
- * `busy` is 1 while a tick is being added; what it changes was copied to `undo` before, and a successor that finds busy = 1 puts it
- * back. So a tick counts once or not at all, and the average slot's `position` says which.
+ *   state (latch)   last price, position in the tick ring, open candle, day, and the open bucket of each window
+ *   closed          per window a ring of 60 buckets of window/60 each, index = (start / width) % 60
+ *
+ * One tick is one latch write: it counts as a whole or not at all, and `position` in the same value says which. A bucket is copied
+ * to `closed` before the state moves on to the next; a successor that finds the copy half made still has the whole bucket in the
+ * state, and ignores what stands in `closed` under the open bucket's own start or under one that is a whole window old.
  */
 #define PX_WINDOW_BUCKETS 60
 
 struct px_bucket {
-    int64_t start_ns;  /* 0: empty */
-    int64_t area_hi, area_lo; /* price * ns */
-    int64_t duration_ns;
+    int64_t start_ns;           /* 0: empty */
+    int64_t area_hi, area_lo;   /* price * ns */
+    int64_t duration_ns;        /* in which a price was known */
     int64_t value_hi, value_lo; /* sum of price * size */
     int64_t volume;
-    int64_t high, low;
+    int64_t high, low;          /* meaningful when count > 0 */
     uint64_t count;
 };
 
-struct px_window_ring {
-    struct px_bucket sum;  /* over all buckets but the current one; high and low unused */
-    uint64_t current;      /* index of the current bucket */
-    struct px_bucket bucket[PX_WINDOW_BUCKETS];
+struct px_series_state {
+    int64_t last, last_ns; /* price in force, and up to when it is accounted for in the open buckets; last_ns 0: from disk */
+    uint64_t position;     /* ring position after the last tick that is in here; 0 = none */
+    uint64_t version;
+    int64_t day_ns, day_open, day_high, day_low, day_volume, day_count;
+    struct px_candle_value candle;
+    struct px_bucket open[PX_WINDOWS];
 };
 
 struct px_window_set {
-    uint64_t busy;
-    int64_t last, last_ns; /* price in force and since when it is accounted for */
-    struct px_window_ring ring[PX_WINDOWS];
+    PX_LATCH_OF(struct px_series_state, 1024) state;
+    struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS];
 };
