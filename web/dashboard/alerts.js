@@ -14,7 +14,7 @@ const ops = [
   ['greater_than', 'is above', '>'], ['less_than', 'is below', '<'],
 ];
 const sources = [
-  ['last', 'last price'], ['bid', 'bid'], ['ask', 'ask'], ['mid', 'mid'],
+  ['last', 'last'], ['bid', 'bid'], ['ask', 'ask'], ['mid', 'mid'],
   ['twap_1m', 'TWAP 1m'], ['twap_5m', 'TWAP 5m'], ['twap_15m', 'TWAP 15m'],
 ];
 const frequencies = [['once', 'once'], ['every_time', 'every time'], ['once_per_minute', 'once per minute']];
@@ -35,6 +35,11 @@ function node(tag, className, text = '') {
   made.className = className;
   made.textContent = text;
   return made;
+}
+
+// What a fire or an alert compares with, in words.
+function compares({ op, level }) {
+  return `${opWords(op)} ${group(level ?? '')}`.trim();
 }
 
 function levelOf({ condition = {} }) {
@@ -123,6 +128,7 @@ export class Alerts extends EventTarget {
   clearErrors() {
     this.form.querySelectorAll('[aria-invalid]').forEach((n) => n.removeAttribute('aria-invalid'));
     this.form.querySelectorAll('.error').forEach((n) => (n.hidden = true));
+    byId('form-done').textContent = '';
   }
 
   // A pointer such as /condition/level names the field; what has no field here stands under the button.
@@ -156,7 +162,7 @@ export class Alerts extends EventTarget {
       if (alert?.id) this.list.set(alert.id, alert);
       byId('form-name').value = '';
       this.draw();
-      this.toast('Alert set', `${this.symbol} ${opWords(byId('form-op').value)} ${group(this.level.value.trim())}`, 'plain', 4000);
+      byId('form-done').textContent = `Set: ${this.symbol} ${compares({ op: byId('form-op').value, level: this.level.value.trim() })}`;
     } catch (problem) {
       this.showProblem(problem);
       if (problem.status === 401) this.dispatchEvent(new CustomEvent('refused'));
@@ -214,29 +220,37 @@ export class Alerts extends EventTarget {
     const row = node('li', '');
     row.dataset.id = alert.id;
     const what = node('div', 'what num');
-    what.append(this.symbolButton(alert.symbol), ` ${opWords(alert.condition?.op)} ${levelOf(alert)}`);
-    const source = known(sources, alert.condition?.source || 'last')?.[1] || alert.condition?.source;
-    const facts = [alert.name, source, known(frequencies, alert.frequency)?.[1] || alert.frequency, alert.fires ? `${alert.fires} fired` : ''];
+    const op = alert.condition?.op;
+    const mark = node('span', 'mark', opMark(op));
+    mark.setAttribute('aria-hidden', 'true');
+    what.append(this.symbolButton(alert.symbol), mark, levelOf(alert));
+    const source = alert.condition?.source && alert.condition.source !== 'last' ? known(sources, alert.condition.source)?.[1] : '';
+    const often = alert.frequency && alert.frequency !== 'once' ? known(frequencies, alert.frequency)?.[1] || alert.frequency : '';
+    const facts = [alert.name, `${source} ${opWords(op)}`.trim(), often, alert.fires > 1 ? `${alert.fires} fires` : ''].filter(Boolean).join(' · ');
+    const sub = node('div', 'sub');
+    sub.append(node('span', `badge ${alert.state}`, alert.state), facts);
+    sub.title = facts;
     const side = node('div', 'side');
-    side.append(node('span', `badge ${alert.state}`, alert.state), this.removeButton(alert));
-    row.append(what, node('div', 'sub', facts.filter(Boolean).join(' · ')), side);
+    side.append(this.removeButton(alert));
+    row.append(what, sub, side);
     return row;
   }
 
   // Deleting asks once, in place: the button itself turns into the question.
   removeButton(alert) {
-    const button = node('button', 'remove', 'Delete');
+    const button = node('button', 'remove', '×');
     button.type = 'button';
+    button.title = 'Delete';
     button.setAttribute('aria-label', `Delete alert ${alert.name || alert.symbol}`);
     const relax = () => {
       button.classList.remove('sure');
-      button.textContent = 'Delete';
+      button.textContent = '×';
     };
     button.addEventListener('blur', relax);
     button.addEventListener('click', () => {
       if (button.classList.contains('sure')) return this.remove(alert, button);
       button.classList.add('sure');
-      button.textContent = 'Sure?';
+      button.textContent = 'Delete?';
       setTimeout(relax, 4000);
     });
     return button;
@@ -289,14 +303,14 @@ export class Alerts extends EventTarget {
     const side = node('div', 'side num');
     if (fire.late) side.append(node('span', 'badge late', 'late'));
     side.append(node('span', 'quiet', clock(fire.matched_time || fire.price_time)));
-    const about = [fire.name, `${opWords(fire.op)} ${group(fire.level)}`].filter(Boolean).join(' · ');
+    const about = [fire.name, compares(fire)].filter(Boolean).join(' · ');
     row.append(what, node('div', 'sub', about), side);
     return row;
   }
 
   makeKnown(fire) {
-    const title = fire.message || fire.name || `${fire.symbol} ${opWords(fire.op)} ${group(fire.level)}`;
-    const text = `${fire.symbol} at ${price(fire.price)}, ${opWords(fire.op)} ${group(fire.level)}`;
+    const title = fire.message || fire.name || `${fire.symbol} ${compares(fire)}`;
+    const text = `${fire.symbol} at ${price(fire.price)}, ${compares(fire)}`;
     this.toast(title, text, '');
     if (this.sound) this.beep();
     if (this.notify && document.hidden) new Notification(title, { body: text, tag: `${fire.alert_id} ${fire.fire}` });

@@ -1,7 +1,7 @@
 // The chart: candles, volume and the average. Only here do prices become floats, because pixels need them;
 // what is written in the legend comes from the engine's own text.
 
-import { fixed, isDecimal, price, short } from './decimal.js';
+import { fixed, group, isDecimal, price, short } from './decimal.js';
 import * as api from './api.js';
 
 const history = 500;
@@ -125,7 +125,8 @@ export class PriceChart extends EventTarget {
     this.clear();
     this.dispatchEvent(new CustomEvent('show', { detail: { symbol, seconds: this.step() } }));
     if (!this.chart) return;
-    this.candles.applyOptions({ priceFormat: { type: 'price', precision: decimals ?? 2, minMove: 10 ** -(decimals ?? 2) } });
+    const places = decimals ?? 2;
+    this.candles.applyOptions({ priceFormat: { type: 'custom', minMove: 10 ** -places, formatter: (v) => group(v.toFixed(places)) } });
     await this.load(symbol, interval);
   }
 
@@ -148,20 +149,20 @@ export class PriceChart extends EventTarget {
       if (symbol !== this.symbol || interval !== this.interval) return;
       // Frames may have come first; history does not overwrite a younger bar.
       list.forEach((bar) => !(this.bars.has(bar.time) && bar === list.at(-1)) && this.bars.set(bar.time, bar));
-      this.redraw();
+      this.fill();
+      this.chart.timeScale().applyOptions({ barSpacing: 7, rightOffset: 6 });
+      this.chart.timeScale().resetTimeScale();
       this.say(this.bars.size === 0 ? 'No trades yet: the first candle appears with the first trade.' : '');
     } catch (problem) {
       if (symbol === this.symbol && interval === this.interval) this.say(problem.message);
     }
   }
 
-  redraw() {
+  fill() {
     const list = [...this.bars.values()].sort((a, b) => a.time - b.time).map(shapes);
     this.candles.setData(list.map((s) => s.candle));
     this.volume.setData(list.map((s) => s.volume));
     this.twap.setData(list.map((s) => s.twap));
-    this.chart.timeScale().applyOptions({ rightOffset: 6 });
-    this.chart.timeScale().scrollToRealTime();
     this.write(null);
   }
 
@@ -171,7 +172,7 @@ export class PriceChart extends EventTarget {
     return newest;
   }
 
-  // A bar at the end is drawn in place; one in the middle (a correction) redraws the series.
+  // A bar at the end is drawn in place; false for one in the middle (a correction), which takes a redraw.
   merge(bar) {
     const newest = this.newest();
     this.bars.set(bar.time, bar);
@@ -213,7 +214,7 @@ export class PriceChart extends EventTarget {
   // Redraws without moving the reader's view.
   restore() {
     const range = this.chart.timeScale().getVisibleLogicalRange();
-    this.redraw();
+    this.fill();
     if (range) this.chart.timeScale().setVisibleLogicalRange(range);
   }
 

@@ -12,7 +12,7 @@ const byId = (id) => document.getElementById(id);
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 const snapshotBatch = 500; // The most that one request may name.
 const snapshotEvery = 5000;
-const sparkPace = 60;
+const sparkPace = 120;
 
 const words = { connecting: 'connecting', open: 'live', waiting: 'offline', closed: 'offline' };
 
@@ -28,6 +28,7 @@ let keyWorks = false;
 
 function showLink({ state, detail }) {
   byId('vital-connection').dataset.state = state;
+  document.body.dataset.link = state;
   byId('connection').textContent = words[state] + (detail ? `, ${detail}` : '');
 }
 

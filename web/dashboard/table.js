@@ -93,7 +93,7 @@ class RowView {
     const way = this.row.flash;
     this.row.flash = 0;
     if (way === 0 || calm.matches) return;
-    const colour = way > 0 ? 'rgb(63 199 150 / 34%)' : 'rgb(242 112 122 / 34%)';
+    const colour = way > 0 ? 'rgb(63 199 150 / 26%)' : 'rgb(242 112 122 / 26%)';
     this.last.animate([{ backgroundColor: colour }, { backgroundColor: 'transparent' }], { duration: flashTime, easing: 'ease-out' });
   }
 
@@ -140,7 +140,7 @@ export class PriceTable extends EventTarget {
     this.pool = [];
     this.shown = new Map(); // symbol → RowView now in the document
     this.order = [];
-    this.sort = { column: columns[0], down: false };
+    this.sort = { column: null, down: false }; // Until asked: the order of the engine's configuration.
     this.filter = '';
     this.selected = '';
     this.dirty = new Set();
@@ -188,7 +188,7 @@ export class PriceTable extends EventTarget {
       if (event.key === 'ArrowDown') this.grid.focus();
     });
     this.market.addEventListener('row', ({ detail }) => this.changed(detail));
-    setInterval(() => this.sort.column.value && !document.hidden && this.arrange(), resortEvery);
+    setInterval(() => this.sort.column?.value && !document.hidden && this.arrange(), resortEvery);
   }
 
   keyed(event) {
@@ -232,7 +232,8 @@ export class PriceTable extends EventTarget {
   arrange() {
     const { column, down } = this.sort;
     const rows = [...this.market.rows.values()].filter((r) => r.symbol.toUpperCase().includes(this.filter));
-    if (column.text) rows.sort((a, b) => (a.symbol < b.symbol ? -1 : 1) * (down ? -1 : 1));
+    if (column === null) rows.sort((a, b) => a.index - b.index);
+    else if (column.text) rows.sort((a, b) => (a.symbol < b.symbol ? -1 : 1) * (down ? -1 : 1));
     else rows.sort((a, b) => this.byValue(column.value(a), column.value(b), down) || a.index - b.index);
     this.order = rows;
     const empty = document.getElementById('grid-empty');
