@@ -1,0 +1,134 @@
+/* The evaluator: ticks in; averages, candles and fires out. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "engine/evaluator/evaluator_private.h"
+
+#define SLEEP_NS (20 * PX_NS_PER_MS) /* the sweep and the heartbeat want to run */
+
+static int evaluator_init(struct pxi_evaluator *evaluator, const struct px_heritage *heritage)
+{
+    memset(evaluator, 0, sizeof(*evaluator));
+    evaluator->heritage = heritage;
+    evaluator->shm = heritage->shm;
+    evaluator->stats = px_heritage_stats(heritage);
+    evaluator->assets = px_symbols_count(&heritage->shm->directory);
+    evaluator->state = calloc(evaluator->assets, sizeof(*evaluator->state));
+    evaluator->cache = calloc(evaluator->assets, sizeof(*evaluator->cache));
+    if (evaluator->state == NULL || evaluator->cache == NULL)
+        return PX_E_MEMORY;
+    return px_matcher_create(evaluator->assets, &evaluator->matcher);
+}
+
+static void evaluator_fini(struct pxi_evaluator *evaluator)
+{
+    if (evaluator->matcher != NULL)
+        px_matcher_destroy(&evaluator->matcher);
+    free(evaluator->state);
+    free(evaluator->cache);
+}
+
+/* Overtaken by the feed: the newest price of each asset stands for the ticks in between, so that a lasting crossing is not missed. */
+static void resync(struct pxi_evaluator *evaluator, uint64_t lost)
+{
+    evaluator->position += lost;
+    px_stat_add(evaluator->stats, PX_STAT_EVAL_LOST, lost);
+    px_log_limited(PX_LOG_WARN, 1, "overrun lost=%llu", (unsigned long long)lost);
+    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+        struct px_price_value price;
+        struct px_tick tick = {.asset = asset};
+
+        px_latch_read(px_shm_price(evaluator->shm, asset), &price);
+        if (price.sseq == 0 || price.price == PX_PRICE_NONE || price.price == evaluator->state[asset].last)
+            continue;
+        tick.price = price.price;
+        tick.time_ns = price.time_ns;
+        tick.sseq = price.sseq;
+        tick.recv_ns = px_wall_now();
+        pxi_series_tick(evaluator, &tick, evaluator->state[asset].position);
+    }
+}
+
+static void evaluate(struct pxi_evaluator *evaluator, uint64_t count)
+{
+    uint64_t trades = 0;
+
+    for (uint64_t i = 0; i < count; i++) {
+        const struct px_tick *tick = &evaluator->tick[i];
+
+        if ((tick->flags & (PX_TICK_QUOTE | PX_TICK_QUARANTINED)) || tick->asset >= evaluator->assets)
+            continue;
+        pxi_series_tick(evaluator, tick, evaluator->position + i);
+        trades++;
+    }
+    px_stat_add(evaluator->stats, PX_STAT_EVAL_TICKS, trades);
+}
+
+/* Returns whether there was anything to do. */
+static bool take_ticks(struct pxi_evaluator *evaluator)
+{
+    uint64_t count;
+    int result = px_ring_read(evaluator->shm->ticks, evaluator->position, evaluator->tick, PXI_BATCH, &count);
+
+    if (result == PX_E_OVERRUN) {
+        resync(evaluator, count);
+        return true;
+    }
+    evaluate(evaluator, count);
+    evaluator->position += count;
+    px_ring_report(evaluator->shm->ticks_yard, evaluator->heritage->slot, evaluator->position);
+    return count > 0;
+}
+
+static bool turn(struct pxi_evaluator *evaluator)
+{
+    bool busy = false;
+
+    px_rcu_online(evaluator->shm->domain, evaluator->heritage->slot);
+    pxi_arms_take(evaluator);
+    if (evaluator->ready) {
+        busy = take_ticks(evaluator);
+        pxi_series_sweep(evaluator);
+    }
+    if (evaluator->fired)
+        px_queue_wake(evaluator->shm->fires);
+    evaluator->fired = false;
+    px_rcu_offline(evaluator->shm->domain, evaluator->heritage->slot);
+    return busy;
+}
+
+static bool has_news(const struct pxi_evaluator *evaluator)
+{
+    return px_queue_length(evaluator->shm->arms) > 0 ||
+           (evaluator->ready && px_ring_tail(evaluator->shm->ticks) != evaluator->position);
+}
+
+static void rest(struct pxi_evaluator *evaluator)
+{
+    struct px_wait_set set = {.count = 0};
+
+    px_wait_add(&set, &evaluator->shm->ticks_yard->need_wake);
+    px_wait_add(&set, &evaluator->shm->arms->consumer_sleeps);
+    px_wait_arm(&set);
+    if (!has_news(evaluator))
+        px_wait_sleep(&set, SLEEP_NS);
+}
+
+int px_evaluator_main(const struct px_heritage *heritage)
+{
+    struct pxi_evaluator evaluator;
+    int result = evaluator_init(&evaluator, heritage);
+
+    if (result == 0) {
+        pxi_series_takeover(&evaluator);
+        evaluator.position = px_load_acquire(&heritage->shm->ticks_yard->cursor[heritage->slot].position);
+        px_heritage_ready(heritage);
+    }
+    while (result == 0 && !px_heritage_terminating(heritage)) {
+        px_heritage_beat(heritage);
+        if (!turn(&evaluator))
+            rest(&evaluator);
+    }
+    evaluator_fini(&evaluator);
+    return result;
+}

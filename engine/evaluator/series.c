@@ -1,0 +1,96 @@
+/* Averages and candles: one tick in, one latch write of the state, two of what others read. */
+#include "engine/evaluator/evaluator_private.h"
+
+#define SWEEP_NS (PX_NS_PER_S / 20) /* a twentieth of the assets each time: every asset once a second */
+
+void pxi_series_takeover(struct pxi_evaluator *evaluator)
+{
+    uint32_t who = evaluator->heritage->incarnation;
+
+    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+        struct px_series_state *state = &evaluator->state[asset];
+
+        px_latch_takeover(&evaluator->shm->windows[asset].state, who);
+        px_latch_takeover(px_shm_average(evaluator->shm, asset), who);
+        px_latch_takeover(px_shm_candle(evaluator->shm, asset), who);
+        px_latch_read(&evaluator->shm->windows[asset].state, state);
+        if (state->version == 0) {
+            state->last = PX_PRICE_NONE;
+            state->version = 1;
+            px_latch_write(&evaluator->shm->windows[asset].state, state);
+        }
+    }
+}
+
+void pxi_series_seed(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t price)
+{
+    struct px_series_state *state = &evaluator->state[asset];
+
+    if (state->last != PX_PRICE_NONE) /* ticks have come since: they know better than the disk */
+        return;
+    state->last = price;
+    state->last_ns = 0;
+    px_latch_write(&evaluator->shm->windows[asset].state, state);
+}
+
+static void publish(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t now_ns)
+{
+    const struct px_series_state *state = &evaluator->state[asset];
+    unsigned scale = px_symbols_get(&evaluator->shm->directory, asset)->scale;
+    struct px_average_value value = {.time_ns = now_ns,
+                                     .last = state->last,
+                                     .last_ns = state->last_ns,
+                                     .position = state->position,
+                                     .day_ns = state->day_ns,
+                                     .open = state->day_open,
+                                     .high = state->day_high,
+                                     .low = state->day_low,
+                                     .volume = state->day_volume,
+                                     .count = state->day_count,
+                                     .version = state->version};
+
+    for (unsigned w = 0; w < PX_WINDOWS; w++)
+        px_window_compute(state, evaluator->shm->windows[asset].closed[w], w, now_ns, scale, &evaluator->cache[asset],
+                          &value.window[w]);
+    px_latch_write(px_shm_average(evaluator->shm, asset), &value);
+}
+
+void pxi_series_tick(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
+{
+    struct px_series_state *state = &evaluator->state[tick->asset];
+    bool late = state->last_ns > 0 && tick->time_ns < state->last_ns;
+
+    if (position < state->position) /* a predecessor has counted it */
+        return;
+    if (!late)
+        pxi_fires_of_tick(evaluator, tick, position);
+    else if (state->last_ns - tick->time_ns > PX_LATE_NS)
+        px_stat_add(evaluator->stats, PX_STAT_EVAL_LATE, 1);
+    px_series_add(state, evaluator->shm->windows[tick->asset].closed, tick->price, tick->size, tick->time_ns);
+    state->position = position + 1;
+    px_latch_write(&evaluator->shm->windows[tick->asset].state, state); /* from here on the tick has counted */
+    px_latch_write(px_shm_candle(evaluator->shm, tick->asset), &state->candle);
+    publish(evaluator, tick->asset, state->last_ns);
+}
+
+/* Averages move with time even when no tick comes. */
+void pxi_series_sweep(struct pxi_evaluator *evaluator)
+{
+    px_mono now = px_mono_now();
+    uint32_t share = evaluator->assets / 20 + 1;
+    int64_t wall = px_wall_now();
+
+    if (px_mono_since(now, evaluator->swept) < SWEEP_NS)
+        return;
+    evaluator->swept = now;
+    for (uint32_t i = 0; i < share; i++) {
+        px_asset_id asset = evaluator->sweep;
+        struct px_series_state *state = &evaluator->state[asset];
+
+        evaluator->sweep = (asset + 1) % evaluator->assets;
+        if (state->last_ns == 0)
+            continue;
+        state->version++;
+        publish(evaluator, asset, PX_MAX(wall, state->last_ns));
+    }
+}

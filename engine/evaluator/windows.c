@@ -1,0 +1,247 @@
+#include "engine/evaluator/windows.h"
+
+#include "base/decimal.h"
+
+#define DAY_NS    (86400 * PX_NS_PER_S)
+#define MINUTE_NS (60 * PX_NS_PER_S)
+
+const int64_t px_window_ns[PX_WINDOWS] = {60 * PX_NS_PER_S, 300 * PX_NS_PER_S, 900 * PX_NS_PER_S, 3600 * PX_NS_PER_S};
+
+static __int128 join(int64_t hi, int64_t lo)
+{
+    return (__int128)hi << 64 | (uint64_t)lo;
+}
+
+static void split(__int128 value, int64_t *hip, int64_t *lop)
+{
+    *hip = (int64_t)(value >> 64);
+    *lop = (int64_t)value;
+}
+
+static void add_area(struct px_bucket *bucket, __int128 area, int64_t duration_ns)
+{
+    split(join(bucket->area_hi, bucket->area_lo) + area, &bucket->area_hi, &bucket->area_lo);
+    bucket->duration_ns += duration_ns;
+}
+
+static int64_t floor_to(int64_t ns, int64_t width)
+{
+    return ns - ns % width;
+}
+
+static int64_t width_of(enum px_window window)
+{
+    return px_window_ns[window] / PX_WINDOW_BUCKETS;
+}
+
+static void open_bucket(struct px_bucket *bucket, int64_t start_ns)
+{
+    memset(bucket, 0, sizeof(*bucket));
+    bucket->start_ns = start_ns;
+}
+
+/* Holds `last` from `from` to `to` in the open bucket, closing buckets on the way; stops accounting at `known_until`. */
+static void hold(struct px_bucket *open, struct px_bucket *closed, int64_t width, int64_t last, int64_t from, int64_t to,
+                 int64_t known_until)
+{
+    while (open->start_ns + width <= to) {
+        int64_t end = open->start_ns + width, known = PX_MIN(end, known_until) - PX_MAX(from, open->start_ns);
+
+        if (known > 0)
+            add_area(open, (__int128)last * known, known);
+        closed[open->start_ns / width % PX_WINDOW_BUCKETS] = *open;
+        /* After a silence longer than a window the buckets in between are all out of it: jump. */
+        end = PX_MAX(end, floor_to(to, width) - PX_WINDOW_BUCKETS * width);
+        open_bucket(open, end);
+        from = PX_MAX(from, end);
+    }
+    int64_t known = PX_MIN(to, known_until) - PX_MAX(from, open->start_ns);
+    if (known > 0)
+        add_area(open, (__int128)last * known, known);
+}
+
+static void count_trade(struct px_bucket *bucket, int64_t price, int64_t size)
+{
+    bucket->high = bucket->count == 0 ? price : PX_MAX(bucket->high, price);
+    bucket->low = bucket->count == 0 ? price : PX_MIN(bucket->low, price);
+    bucket->volume += size;
+    bucket->count++;
+    split(join(bucket->value_hi, bucket->value_lo) + (__int128)price * size, &bucket->value_hi, &bucket->value_lo);
+}
+
+static void add_to_window(struct px_series_state *state, struct px_bucket *closed, enum px_window window, int64_t price,
+                          int64_t size, int64_t time_ns)
+{
+    struct px_bucket *open = &state->open[window];
+    int64_t width = width_of(window);
+
+    if (open->start_ns == 0)
+        open_bucket(open, floor_to(time_ns, width));
+    else if (time_ns > state->last_ns)
+        hold(open, closed, width, state->last, state->last_ns, time_ns, state->last_ns + PX_CARRY_NS);
+    if (time_ns >= open->start_ns)
+        count_trade(open, price, size);
+}
+
+static void candle_hold(struct px_candle_value *candle, int64_t to)
+{
+    int64_t known = PX_MIN(to, candle->last_ns + PX_CARRY_NS) - candle->last_ns;
+
+    if (known > 0) {
+        split(join(candle->area_hi, candle->area_lo) + (__int128)candle->close * known, &candle->area_hi, &candle->area_lo);
+        candle->duration_ns += known;
+    }
+    candle->last_ns = to;
+}
+
+/* The price before the candle's first trade is the one that the last candle ended with, if that is recent enough. */
+static void candle_begin(struct px_candle_value *candle, int64_t start_ns, int64_t before, int64_t before_ns,
+                         int64_t price, int64_t time_ns)
+{
+    struct px_candle_value fresh = {.start_ns = start_ns, .open = price, .high = price, .low = price, .close = price,
+                                    .last_ns = time_ns};
+    int64_t known = PX_MIN(time_ns, before_ns + PX_CARRY_NS) - start_ns;
+
+    if (before_ns > 0 && known > 0) {
+        split((__int128)before * known, &fresh.area_hi, &fresh.area_lo);
+        fresh.duration_ns = known;
+    }
+    *candle = fresh;
+}
+
+static void add_to_candle(struct px_series_state *state, int64_t price, int64_t size, int64_t time_ns, bool late)
+{
+    struct px_candle_value *candle = &state->candle;
+    int64_t start_ns = floor_to(time_ns, MINUTE_NS);
+
+    if (start_ns > candle->start_ns)
+        candle_begin(candle, start_ns, state->last, state->last_ns, price, time_ns);
+    else if (start_ns < candle->start_ns)
+        return;
+    else if (!late)
+        candle_hold(candle, time_ns);
+    candle->high = PX_MAX(candle->high, price);
+    candle->low = PX_MIN(candle->low, price);
+    candle->volume += size;
+    candle->count++;
+    if (!late)
+        candle->close = price;
+}
+
+static void add_to_day(struct px_series_state *state, int64_t price, int64_t size, int64_t time_ns)
+{
+    int64_t day_ns = floor_to(time_ns, DAY_NS);
+
+    if (day_ns < state->day_ns)
+        return;
+    if (day_ns > state->day_ns) {
+        state->day_ns = day_ns;
+        state->day_open = state->day_high = state->day_low = price;
+        state->day_volume = state->day_count = 0;
+    }
+    state->day_high = PX_MAX(state->day_high, price);
+    state->day_low = PX_MIN(state->day_low, price);
+    state->day_volume += size;
+    state->day_count++;
+}
+
+bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
+                   int64_t price, int64_t size, int64_t time_ns)
+{
+    bool late = state->last_ns > 0 && time_ns < state->last_ns;
+
+    for (unsigned w = 0; w < PX_WINDOWS; w++)
+        add_to_window(state, closed[w], w, price, size, time_ns);
+    add_to_candle(state, price, size, time_ns, late);
+    add_to_day(state, price, size, time_ns);
+    if (!late) {
+        state->last = price;
+        state->last_ns = time_ns;
+    }
+    state->version++;
+    return !late;
+}
+
+static void merge(struct px_bucket *sum, const struct px_bucket *bucket)
+{
+    add_area(sum, join(bucket->area_hi, bucket->area_lo), bucket->duration_ns);
+    split(join(sum->value_hi, sum->value_lo) + join(bucket->value_hi, bucket->value_lo), &sum->value_hi, &sum->value_lo);
+    if (bucket->count > 0) {
+        sum->high = sum->count == 0 ? bucket->high : PX_MAX(sum->high, bucket->high);
+        sum->low = sum->count == 0 ? bucket->low : PX_MIN(sum->low, bucket->low);
+    }
+    sum->volume += bucket->volume;
+    sum->count += bucket->count;
+}
+
+/* Sums the closed buckets that start in [from, to), and keeps the area of the one before `from`, which the far edge cuts. */
+static void refresh(const struct px_bucket *closed, int64_t width, int64_t from, int64_t to, struct px_window_cache *cache,
+                    enum px_window window)
+{
+    __typeof__(&cache->window[window]) c = &cache->window[window];
+
+    if (c->from_ns == from && c->to_ns == to)
+        return;
+    memset(c, 0, sizeof(*c));
+    c->from_ns = from;
+    c->to_ns = to;
+    for (unsigned i = 0; i < PX_WINDOW_BUCKETS; i++) {
+        if (closed[i].start_ns >= from && closed[i].start_ns < to) {
+            merge(&c->sum, &closed[i]);
+        } else if (closed[i].start_ns != 0 && closed[i].start_ns == from - width && closed[i].start_ns < to) {
+            c->edge_area_hi = closed[i].area_hi;
+            c->edge_area_lo = closed[i].area_lo;
+            c->edge_duration = closed[i].duration_ns;
+        }
+    }
+}
+
+static void fill_value(const struct px_bucket *sum, int64_t window_ns, unsigned price_scale, struct px_window_value *valuep)
+{
+    int64_t more = px_pow10(px_average_scale(price_scale) - price_scale);
+    __int128 area = join(sum->area_hi, sum->area_lo), value = join(sum->value_hi, sum->value_lo);
+
+    valuep->twap = sum->duration_ns > 0 ? px_div_round(area * more, sum->duration_ns) : PX_PRICE_NONE;
+    valuep->vwap = sum->volume > 0 ? px_div_round(value * more, sum->volume) : PX_PRICE_NONE;
+    valuep->high = sum->count > 0 ? sum->high : PX_PRICE_NONE;
+    valuep->low = sum->count > 0 ? sum->low : PX_PRICE_NONE;
+    valuep->volume = sum->volume;
+    valuep->count = (uint32_t)PX_MIN(sum->count, UINT32_MAX);
+    valuep->coverage_ppm = (uint32_t)((__int128)PX_MIN(sum->duration_ns, window_ns) * 1000000 / window_ns);
+}
+
+/* The price in force since the newest trade, as far as it lies in the window and is known. */
+static void hold_to_now(const struct px_series_state *state, int64_t begin_ns, int64_t now_ns, struct px_bucket *sum)
+{
+    int64_t known = PX_MIN(now_ns, state->last_ns + PX_CARRY_NS) - PX_MAX(state->last_ns, begin_ns);
+
+    if (state->last_ns > 0 && known > 0)
+        add_area(sum, (__int128)state->last * known, known);
+}
+
+void px_window_compute(const struct px_series_state *state, const struct px_bucket closed[PX_WINDOW_BUCKETS],
+                       enum px_window window, int64_t now_ns, unsigned price_scale, struct px_window_cache *cache,
+                       struct px_window_value *valuep)
+{
+    const struct px_bucket *open = &state->open[window];
+    int64_t width = width_of(window), now_start = floor_to(now_ns, width);
+    int64_t from = now_start - (PX_WINDOW_BUCKETS - 1) * width; /* the first bucket that lies wholly inside */
+    int64_t cut = width - (now_ns - now_start);                 /* of the bucket before it: the part inside */
+    struct px_bucket sum;
+    __int128 edge_area;
+    int64_t edge_duration;
+
+    refresh(closed, width, from, open->start_ns, cache, window);
+    sum = cache->window[window].sum;
+    edge_area = join(cache->window[window].edge_area_hi, cache->window[window].edge_area_lo);
+    edge_duration = cache->window[window].edge_duration;
+    if (open->start_ns >= from) {
+        merge(&sum, open);
+    } else if (open->start_ns == from - width) {
+        edge_area = join(open->area_hi, open->area_lo);
+        edge_duration = open->duration_ns;
+    }
+    add_area(&sum, edge_area * cut / width, (int64_t)((__int128)edge_duration * cut / width));
+    hold_to_now(state, now_ns - px_window_ns[window], now_ns, &sum);
+    fill_value(&sum, px_window_ns[window], price_scale, valuep);
+}

@@ -1,0 +1,44 @@
+/*
+ * Live windows of one asset: TWAP, VWAP, high, low, volume over the last 1, 5, 15 and 60 minutes, and the open candle.
+ *
+ *   TWAP over W at t   integral of the last known price over (t-W, t] / the part of W in which a price was known
+ *   VWAP               sum(price * size) / sum(size) over the same window
+ *
+ * A window is 60 buckets. The integral's far edge cuts a bucket in proportion; it is exact where the price did not move inside
+ * that one bucket, and off by at most (high - low of it) / 60 elsewhere. Volume, VWAP, high, low and count cover whole buckets, so they
+ * reach back between 59/60 W and W. A price is held for at most PX_CARRY_NS; after that nothing is known.
+ *
+ * All arithmetic is exact integers up to the one division at the end. Evaluator only; nothing here blocks or allocates.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "shm/series.h"
+#include "shm/tick.h"
+
+#define PX_CARRY_NS (300 * PX_NS_PER_S)
+#define PX_LATE_NS  (2 * PX_NS_PER_S)
+
+extern const int64_t px_window_ns[PX_WINDOWS]; /* 1, 5, 15, 60 minutes */
+
+/* Where the sums over closed buckets are remembered: private memory, one an asset, zeroed at start. */
+struct px_window_cache {
+    struct {
+        int64_t from_ns, to_ns; /* the sums cover closed buckets that start in [from, to); 0,0 = nothing */
+        struct px_bucket sum;
+        int64_t edge_area_hi, edge_area_lo, edge_duration; /* of the bucket that the far edge cuts */
+    } window[PX_WINDOWS];
+};
+
+/*
+ * Adds a trade at event time `time_ns` to the state (a private copy; the caller writes the latch) and moves buckets that it closes into
+ * `closed`. A trade older than the newest adds volume, high, low and count where it still can, and leaves the price alone; it
+ * returns false then.
+ */
+bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
+                   int64_t price, int64_t size, int64_t time_ns);
+
+/* The window as it stands at `now_ns` >= the newest trade's time; `now_ns` may be long after it. */
+void px_window_compute(const struct px_series_state *state, const struct px_bucket closed[PX_WINDOW_BUCKETS],
+                       enum px_window window, int64_t now_ns, unsigned price_scale, struct px_window_cache *cache,
+                       struct px_window_value *valuep);
