@@ -1,0 +1,83 @@
+/*
+ * An alert as it is kept: one fixed-size record in memory, one compact versioned encoding on disk. Web fills it for a
+ * create; the keeper owns it from then on.
+ */
+#pragma once
+
+#include "base/config.h"
+#include "base/decimal.h"
+#include "shm/tick.h"
+
+#define PX_ALERT_TAGS_MAX 8
+#define PX_ALERT_TAG_SIZE 32
+
+/* number, name in API answers */
+#define PX_ALERT_STATE_TABLE(X)                                                                                        \
+    X(ARMED, 1, "armed")                                                                                               \
+    X(PAUSED, 2, "paused")                                                                                             \
+    X(FIRED, 3, "fired")                                                                                               \
+    X(EXPIRED, 4, "expired")
+
+enum px_alert_state {
+    PX_ALERT_ANY = 0, /* in filters */
+#define PX_ALERT_STATE_ENUM(NAME, number, name) PX_ALERT_##NAME = (number),
+    PX_ALERT_STATE_TABLE(PX_ALERT_STATE_ENUM)
+#undef PX_ALERT_STATE_ENUM
+};
+
+enum px_alert_source { PX_SOURCE_LAST = 1 };
+enum px_alert_frequency { PX_FREQUENCY_ONCE = 1 };
+
+/* All texts are terminated UTF-8; the record has no padding that matters and may be copied as a whole. */
+struct px_alert {
+    struct px_alert_id id;       /* made by the client of the keeper, so that a repeated create is one create */
+    char owner[PX_OWNER_SIZE];   /* key id */
+    char symbol[PX_SYMBOL_SIZE]; /* canonical; the durable name of the asset */
+    px_asset_id asset; /* in the running configuration, found by `symbol`; PX_ASSET_NONE if it has gone. Not durable */
+    uint16_t op;       /* enum px_alert_op */
+    uint8_t source;    /* enum px_alert_source */
+    uint8_t frequency; /* enum px_alert_frequency */
+    uint8_t state;     /* enum px_alert_state */
+    uint8_t level_scale; /* decimals of `level`: the asset's */
+    uint8_t tag_count;
+    uint8_t spare;
+    uint32_t version;                  /* from 1; the ETag */
+    int64_t level;                     /* mantissa, rounded by px_alert_level */
+    int64_t created_ns, last_fired_ns; /* wall; 0 = never */
+    uint64_t fires;
+    char level_text[PX_LEVEL_SIZE]; /* as the client wrote it */
+    char name[PX_ALERT_NAME_SIZE];
+    char message[PX_ALERT_MESSAGE_SIZE];
+    char tags[PX_ALERT_TAGS_MAX][PX_ALERT_TAG_SIZE];
+};
+
+#define PX_ALERT_ID_SIZE 30 /* "al_", 26 characters, terminator */
+
+/* "al_" and 26 characters of Crockford's base 32, lower case; sorts like the number. */
+void px_alert_id_format(struct px_alert_id id, char text[PX_ALERT_ID_SIZE]);
+
+/* PX_E_FORMAT on anything that px_alert_id_format does not write (capital letters are taken too). */
+int px_alert_id_parse(struct px_text text, struct px_alert_id *idp);
+
+/* "armed"; "unknown". PX_ALERT_ANY for a name that is none. */
+const char *px_alert_state_name(unsigned state);
+enum px_alert_state px_alert_state_find(struct px_text name);
+
+/*
+ * The level as a mantissa at the asset's scale, rounded to where comparing prices with it is the same as comparing them
+ * with the exact level: up for >= and crossing_up, down for <= and crossing_down. Errors of px_decimal_parse;
+ * PX_E_INVALID for another op.
+ */
+int px_alert_level(unsigned op, struct px_text level, unsigned scale, int64_t *mantissap);
+
+/* What a create must fulfil whoever asks: known op, source, frequency and state, terminated texts, owner, symbol,
+ * level. PX_E_INVALID. */
+int px_alert_check(const struct px_alert *alert);
+
+#define PX_ALERT_ENCODED_MAX 1024
+
+/* Version byte, then fields in a fixed order, texts with their length before them. Returns the bytes written. */
+size_t px_alert_encode(const struct px_alert *alert, uint8_t bytes[PX_ALERT_ENCODED_MAX]);
+
+/* PX_E_FORMAT for another version, a length that leads outside, or bytes left over. `asset` becomes PX_ASSET_NONE. */
+int px_alert_decode(const void *bytes, size_t n, struct px_alert *alertp);

@@ -1,0 +1,61 @@
+/*
+ * A candle of one asset over [start, start + interval), made of accepted trades only, and a trade as history keeps it.
+ * A candle carries sums from which longer ones are composed exactly; averages are divided out at the end and never
+ * averaged again.
+ */
+#pragma once
+
+#include "base/clock.h"
+#include "base/decimal.h"
+#include "base/types.h"
+
+#define PX_MINUTE_NS (60 * PX_NS_PER_S)
+#define PX_CARRY_NS  (5 * PX_MINUTE_NS) /* how long a price counts without a new trade */
+#define PX_LATE_NS   (2 * PX_NS_PER_S)  /* a minute is final when its asset's clock is this far past its end */
+
+struct px_candle {
+    int64_t start_ns;
+    int64_t open, high, low, close; /* at the asset's scale */
+    int64_t volume;                 /* at the size scale; saturates */
+    uint64_t count;                 /* trades */
+    int64_t duration_ns;            /* in which a price was known */
+    int64_t last_ns;                /* event time of the newest trade in it */
+    bool final;                     /* never changes again */
+    __int128 area;                  /* integral of the price over duration_ns, price * ns */
+    __int128 value;                 /* sum of price * size */
+};
+
+/* Start of the candle that time_ns falls into. Aligned to the epoch, weeks to Monday. interval_s > 0. */
+static inline int64_t px_candle_start(int64_t time_ns, uint32_t interval_s)
+{
+    int64_t width = (int64_t)interval_s * PX_NS_PER_S, shift = interval_s == 604800 ? 4 * 86400 * PX_NS_PER_S : 0;
+    int64_t offset = (time_ns - shift) % width;
+
+    return time_ns - (offset < 0 ? offset + width : offset);
+}
+
+/*
+ * Averages with `more` decimals than the asset's scale (0..2; px_average_scale(scale) - scale for what clients see).
+ * PX_PRICE_NONE where there is no price or no volume.
+ */
+static inline int64_t px_candle_twap(const struct px_candle *candle, unsigned more)
+{
+    return candle->duration_ns > 0 ? px_div_round(candle->area * px_pow10(more), candle->duration_ns) : PX_PRICE_NONE;
+}
+
+static inline int64_t px_candle_vwap(const struct px_candle *candle, unsigned more)
+{
+    return candle->volume > 0 ? px_div_round(candle->value * px_pow10(more), candle->volume) : PX_PRICE_NONE;
+}
+
+/* A trade in history. */
+struct px_trade {
+    int64_t time_ns, recv_ns;
+    uint64_t sequence; /* of arrival; orders trades of the same time */
+    int64_t price, size;
+    uint64_t trade_id; /* the venue's, 0 if none */
+    uint64_t sseq;     /* of its region */
+    px_venue_id venue;
+    uint16_t flags; /* enum px_tick_flags */
+    uint32_t spare;
+};

@@ -1,0 +1,118 @@
+/*
+ * The keeper's client: alerts, candles, ticks and events over the unix socket <data>/keeper.sock. Blocking, with a
+ * deadline for each call; one struct px_reader a thread, never shared. Every call may be repeated without harm, so a
+ * keeper that died in the middle is connected to again, and asked again, until the deadline. Knows nothing of RocksDB.
+ * Any process but the keeper.
+ *
+ * Errors of every call besides its own: PX_E_TIMEOUT (no answer by the deadline; whether a write took place is unknown,
+ * and asking again with the same id is right), PX_E_CLOSED (no keeper until the deadline), PX_E_FORMAT (an answer that
+ * makes no sense), PX_E_MEMORY, PX_E_IO (the store failed), PX_E_INVALID (the request makes no sense).
+ */
+#pragma once
+
+#include "store/alert.h"
+#include "store/candle.h"
+
+struct px_reader; /* opaque */
+
+#define PX_PAGE_MAX          5000 /* rows in one answer */
+#define PX_READER_TIMEOUT_MS 2000
+
+/* Does not connect yet. `data` is the data folder; copied. PX_E_MEMORY, PX_E_TOO_LARGE (path too long for a socket). */
+int px_reader_create(const char *data, struct px_reader **readerp);
+void px_reader_destroy(struct px_reader **readerp);
+void px_reader_timeout_set(struct px_reader *reader, uint32_t timeout_ms);
+
+/* 0: the keeper serves. */
+int px_reader_ping(struct px_reader *reader);
+
+/* ---- alerts ---- */
+
+/*
+ * Puts the alert if no alert has its id; version, state, fires and times are the keeper's to set, and *storedp is the
+ * record that stands in the store. 0: created, durable and armed. PX_E_EXISTS: an alert of this owner has the id
+ * already, it is armed if its state says so, and *storedp is that one. PX_E_LIMIT: the owner has
+ * limits.alerts_per_owner of them. PX_E_DISK. PX_E_FORBIDDEN: the id belongs to somebody else. PX_E_TIMEOUT from the
+ * keeper: stored but not known to be armed yet; ask again with the same id.
+ */
+int px_reader_alert_create(struct px_reader *reader, const struct px_alert *alert, struct px_alert *storedp);
+
+/* `owner` NULL: of anybody (admins). PX_E_NOT_FOUND, also for somebody else's. */
+int px_reader_alert_get(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_alert *alertp);
+
+/* Version 0: whatever version it has; else PX_E_PRECONDITION when it has another. PX_E_NOT_FOUND. 0: gone for good, and
+ * disarmed. */
+int px_reader_alert_delete(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version);
+
+struct px_alert_cursor {
+    char owner[PX_OWNER_SIZE]; /* the last one of the page before; all zero = from the start */
+    struct px_alert_id id;
+};
+
+struct px_alert_query {
+    const char *owner;         /* NULL: everybody's (admins) */
+    const char *symbol;        /* canonical; NULL: all */
+    const char *tag;           /* NULL: all */
+    enum px_alert_state state; /* PX_ALERT_ANY: all */
+    uint32_t limit;            /* 1 .. PX_PAGE_MAX */
+    struct px_alert_cursor after;
+};
+
+/* In order of owner and id. `alerts` has room for query->limit. *morep: ask again with *nextp for the rest. */
+int px_reader_alert_list(struct px_reader *reader, const struct px_alert_query *query, struct px_alert *alerts,
+                         uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);
+
+struct px_event_query {
+    const char *owner;        /* NULL: everybody's */
+    struct px_alert_id alert; /* {0, 0}: all */
+    uint64_t since;           /* events with eseq > since */
+    uint32_t limit;           /* 1 .. PX_PAGE_MAX */
+};
+
+/* Durable fires in order of eseq; the next page is since = eseq of the last one. `events` has room for query->limit. */
+int px_reader_events(struct px_reader *reader, const struct px_event_query *query, struct px_alert_event *events,
+                     uint32_t *countp, bool *morep);
+
+/* ---- history ---- */
+
+#define PX_TIME_NONE INT64_MIN
+
+/*
+ * A range [start, end) in event time and where to begin in it:
+ *   start alone: from start, oldest first.   end alone: the most recent before end.
+ *   both: from start, bounded by end.        neither: the most recent.
+ * Rows come in ascending time, whichever end they were taken from. `descending` asks for the most recent of the range,
+ * newest first. A page that is not the last says `more` and gives the cursor with which the same query goes on in the
+ * same direction.
+ */
+struct px_cursor {
+    bool set; /* false: the first page */
+    int64_t time_ns;
+    uint64_t sequence;
+};
+
+struct px_range {
+    int64_t start_ns, end_ns; /* PX_TIME_NONE: open */
+    uint32_t limit;           /* 1 .. PX_PAGE_MAX */
+    bool descending;
+    struct px_cursor cursor;
+};
+
+struct px_page {
+    uint32_t count;
+    bool more;
+    struct px_cursor next;
+};
+
+/*
+ * Candles of interval_s: 60 or a multiple of it up to a week. Empty intervals have no row. `partial`: those that are
+ * not final too. *priorp (may be NULL): the close before the first row returned, or before the range if it is empty,
+ * for filling; PX_PRICE_NONE if there is none. PX_E_INVALID for another interval, an asset that is none, or a limit
+ * outside.
+ */
+int px_reader_candles(struct px_reader *reader, px_asset_id asset, uint32_t interval_s, bool partial,
+                      const struct px_range *range, struct px_candle *candles, struct px_page *pagep, int64_t *priorp);
+
+/* Trades; quarantined ones only when asked for. */
+int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantined, const struct px_range *range,
+                    struct px_trade *trades, struct px_page *pagep);

@@ -1,0 +1,62 @@
+/*
+ * What goes over <data>/keeper.sock (SOCK_STREAM): a frame is a struct px_wire_head and `bytes` bytes of body. Requests
+ * have one fixed body for all kinds; answers have an answer struct and then rows. Both ends are one binary on one
+ * machine, so structs go as they lie in memory; `version` refuses an end that was built otherwise. A peer that breaks a
+ * rule is disconnected.
+ */
+#pragma once
+
+#include "store/reader.h"
+
+#define PX_WIRE_VERSION  1
+#define PX_WIRE_BODY_MAX (4 * 1024 * 1024)
+#define PX_KEEPER_SOCKET "keeper.sock"
+
+/* kind, row type of the answer */
+#define PX_WIRE_TABLE(X)                                                                                               \
+    X(PING, char)                                                                                                      \
+    X(ALERT_CREATE, struct px_alert)                                                                                   \
+    X(ALERT_GET, struct px_alert)                                                                                      \
+    X(ALERT_DELETE, char)                                                                                              \
+    X(ALERT_LIST, struct px_alert)                                                                                     \
+    X(EVENTS, struct px_alert_event)                                                                                   \
+    X(CANDLES, struct px_candle)                                                                                       \
+    X(TICKS, struct px_trade)
+
+enum px_wire_kind {
+    PX_WIRE_NONE,
+#define PX_WIRE_ENUM(NAME, row) PX_WIRE_##NAME,
+    PX_WIRE_TABLE(PX_WIRE_ENUM)
+#undef PX_WIRE_ENUM
+        PX_WIRE_KINDS
+};
+
+struct px_wire_head {
+    uint32_t bytes; /* of the body */
+    uint16_t version;
+    uint16_t kind; /* enum px_wire_kind; an answer repeats it */
+    uint64_t id;   /* of the request; an answer repeats it */
+};
+_Static_assert(sizeof(struct px_wire_head) == 16, "a frame's head");
+
+/* Body of every request; what a kind does not need is zero. */
+struct px_wire_request {
+    struct px_alert
+        alert; /* create: the record; else id, owner ("" = anybody), symbol, tags[0], state as filters, version */
+    struct px_alert_cursor after;
+    struct px_range range; /* limit for lists too */
+    uint64_t since;
+    px_asset_id asset;
+    uint32_t interval_s;
+    bool flag; /* candles: partial; ticks: quarantined */
+};
+
+/* Opens every answer; `count` rows follow. */
+struct px_wire_answer {
+    int32_t result; /* 0 or PX_E_* */
+    uint32_t count;
+    bool more;
+    struct px_cursor next;
+    struct px_alert_cursor next_alert;
+    int64_t prior;
+};
