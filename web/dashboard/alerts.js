@@ -162,6 +162,8 @@ export class Alerts extends EventTarget {
       if (alert?.id) this.list.set(alert.id, alert);
       byId('form-name').value = '';
       this.draw();
+      // A fire may overtake the answer to its own creation; then the answer's state is already old.
+      if (this.fires.some((f) => f.alert_id === alert?.id)) this.load();
       byId('form-done').textContent = `Set: ${this.symbol} ${compares({ op: byId('form-op').value, level: this.level.value.trim() })}`;
     } catch (problem) {
       this.showProblem(problem);

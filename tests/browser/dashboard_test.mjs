@@ -1,0 +1,187 @@
+// The dashboard as a person meets it: open it, watch a price move, set an alert, see it fire. From simple to hard, so that a failing
+// run points at the simplest broken thing first.
+import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { pause, startSite } from './site.mjs';
+
+const { chromium } = createRequire(join(process.env.PX_BROWSER_DEPS, 'package.json'))('playwright-core');
+const pictures = process.env.PX_SCREENSHOTS;
+const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync'];
+const patience = 30000;
+
+const site = await startSite();
+const browser = await chromium.launch({ executablePath: process.env.PX_CHROMIUM || '/usr/bin/chromium', args: flags });
+const complaints = [];
+
+async function open(address, width = 1440, height = 900) {
+  const context = await browser.newContext({ viewport: { width, height }, timezoneId: 'UTC' });
+  const page = await context.newPage();
+  page.setDefaultTimeout(patience);
+  page.on('pageerror', (error) => complaints.push(error.message));
+  page.on('console', (line) => /Content Security Policy|Refused to/.test(line.text()) && complaints.push(line.text()));
+  await page.goto(site.url + address);
+  return page;
+}
+
+const picture = (page, name, fullPage = false) => page.screenshot({ path: join(pictures, `${name}.png`), fullPage });
+const text = (page, selector) => page.locator(selector).first().textContent();
+
+async function until(what, check) {
+  const end = Date.now() + patience;
+  for (;;) {
+    if (await check()) return;
+    if (Date.now() > end) assert.fail(`not within ${patience / 1000} s: ${what}`);
+    await pause(100);
+  }
+}
+
+// Pixels of the candles' and the average's colours on the chart's canvases: an empty chart has grid and text, but none of these.
+function colouredPixels(page) {
+  return page.evaluate(() => {
+    const near = (d, i, [r, g, b]) => Math.abs(d[i] - r) < 12 && Math.abs(d[i + 1] - g) < 12 && Math.abs(d[i + 2] - b) < 12 && d[i + 3] > 200;
+    const found = { candles: 0, average: 0 };
+    for (const canvas of document.querySelectorAll('#chart canvas')) {
+      if (canvas.width === 0 || canvas.height === 0) continue;
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      for (let i = 0; i < data.length; i += 4) {
+        if (near(data, i, [63, 199, 150]) || near(data, i, [242, 112, 122])) found.candles++;
+        if (near(data, i, [230, 180, 85])) found.average++;
+      }
+    }
+    return found;
+  });
+}
+
+async function readsWithoutKey() {
+  const page = await open('/');
+  await page.locator('#connection:text-is("live")').waitFor();
+  await page.locator('#key-form').waitFor();
+  assert.equal(await page.locator('#alert-form').isVisible(), false);
+  await page.locator('#grid-body .row').first().waitFor();
+  await picture(page, 'read-only');
+  await page.context().close();
+}
+
+async function takesTheKeyOutOfTheAddress(page) {
+  await page.locator('#alert-form').waitFor();
+  assert.equal(new URL(page.url()).hash, '');
+  assert.equal(await text(page, '#access'), `key ${site.key.split('_')[1]}`);
+}
+
+async function pricesMove(page) {
+  const last = page.locator('#grid-body .row .last').first();
+  await until('a first price', async () => /\d/.test(await last.textContent()));
+  const before = await last.textContent();
+  await until('another price', async () => (await last.textContent()) !== before);
+  await until('a one-minute average', async () => /\d/.test(await text(page, '#grid-body .row .soft:nth-child(6)')));
+  await until('a round trip', async () => /ms/.test(await text(page, '#rtt')));
+  assert.match(await text(page, '#epoch'), /^k\d+$/);
+}
+
+async function chartIsDrawn(page) {
+  await until('candles on the chart', async () => (await colouredPixels(page)).candles > 20);
+  await until('open, high, low, close in the legend', async () => /O.*H.*L.*C/.test(await page.locator('#legend').textContent()));
+}
+
+async function wrongLevelSaysSo(page) {
+  for (const level of ['-1', 'abc']) {
+    await page.fill('#form-level', level);
+    await page.click('#form-create');
+    await page.locator('#form-level-error').waitFor();
+    assert.equal(await page.getAttribute('#form-level', 'aria-invalid'), 'true');
+    assert.ok((await text(page, '#form-level-error')).length > 3);
+    await picture(page, 'invalid-level');
+    await page.fill('#form-level', '1');
+    assert.equal(await page.locator('#form-level-error').isVisible(), false);
+  }
+}
+
+async function alertIsSet(page, op, level, name) {
+  await page.selectOption('#form-op', op);
+  await page.fill('#form-level', level);
+  await page.fill('#form-name', name);
+  await page.click('#form-create');
+  await page.locator('#alert-list li', { hasText: name }).waitFor();
+}
+
+async function alertFires(page) {
+  await alertIsSet(page, 'greater_or_equal', '0.01', 'fires at once');
+  await page.locator('.toast', { hasText: 'fires at once' }).waitFor();
+  await page.locator('#fire-list li', { hasText: 'fires at once' }).waitFor();
+  await page.locator('#alert-list li', { hasText: 'fires at once' }).locator('.badge.fired').waitFor();
+}
+
+// The level is the price of the moment: a walk comes back to it soon.
+async function crossingFires(page) {
+  const level = (await text(page, '#chart-last')).replaceAll(',', '');
+  await alertIsSet(page, 'crossing', level, 'crossing now');
+  await page.locator('#fire-list li', { hasText: 'crossing now' }).waitFor();
+}
+
+async function clickSetsTheLevel(page) {
+  await page.fill('#form-level', '');
+  await page.click('#chart', { position: { x: 200, y: 150 } });
+  await until('a level from the chart', async () => /^\d+(\.\d+)?$/.test(await page.inputValue('#form-level')));
+}
+
+async function alertIsDeleted(page) {
+  const row = page.locator('#alert-list li', { hasText: 'far away' });
+  await alertIsSet(page, 'crossing_up', '99999999', 'far away');
+  await row.locator('.remove').click();
+  await row.locator('.remove.sure').click();
+  await row.waitFor({ state: 'detached' });
+}
+
+async function filterAndKeyboard(page) {
+  await page.keyboard.press('Escape');
+  await page.locator('#grid').focus();
+  const before = await text(page, '#chart-symbol');
+  await page.keyboard.press('ArrowDown');
+  await until('the next symbol', async () => (await text(page, '#chart-symbol')) !== before);
+  await page.keyboard.press('Home');
+  await page.fill('#filter', 'no such thing');
+  await page.locator('#grid-empty').waitFor();
+  await page.fill('#filter', '');
+}
+
+async function fitsAPhone() {
+  const page = await open(`/#key=${site.key}`, 390, 844);
+  await page.locator('#grid-body .row .last').first().waitFor();
+  await until('candles on the chart', async () => (await colouredPixels(page)).candles > 20);
+  const [content, screen] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(content <= screen, `the page is ${content} wide on a screen of ${screen}`);
+  await pause(1500);
+  await picture(page, 'phone-390x844');
+  await picture(page, 'phone-whole', true);
+  await page.context().close();
+}
+
+const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard];
+let failed = 0;
+let page;
+try {
+  await readsWithoutKey();
+  console.log('ok readsWithoutKey');
+  page = await open(`/#key=${site.key}`);
+  for (const step of steps) {
+    await step(page);
+    console.log(`ok ${step.name}`);
+  }
+  await pause(1500);
+  await picture(page, 'desk-1440x900');
+  await fitsAPhone();
+  console.log('ok fitsAPhone');
+  assert.deepEqual(complaints, []);
+} catch (error) {
+  failed = 1;
+  console.error(error);
+  if (complaints.length > 0) console.error('The page complained:', complaints);
+  if (page) await picture(page, 'failure').catch(() => {});
+  if (site.log) console.error(`The log ends:\n${site.log()}`);
+} finally {
+  await browser.close();
+  await site.stop();
+}
+process.exit(failed);
