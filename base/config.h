@@ -4,6 +4,8 @@
  */
 #pragma once
 
+#include <stdio.h>
+
 #include "base/decimal.h"
 #include "base/log.h"
 #include "base/types.h"
@@ -84,3 +86,6 @@ px_venue_id px_config_venue_find(const struct px_config *config, const char *nam
 
 /* "file:line:column: message" into `text`. */
 void px_config_error_format(const char *path, const struct px_config_error *error, char *text, size_t size);
+
+/* Writes every key with its default and meaning as Markdown tables, made from the table that the parser uses. */
+void px_config_reference(FILE *to);
