@@ -1,0 +1,241 @@
+/* One worker's life: fork, death, back-off, hang. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "engine/supervisor/supervisor_private.h"
+
+#define HEALTHY_NS      (2 * PX_NS_PER_S)  /* so long in service makes the next restart immediate again */
+#define INTENSITY_NS    (60 * PX_NS_PER_S) /* more deaths than deaths_ns holds in this time: degraded */
+#define BACKOFF_MAX_NS  (5 * PX_NS_PER_S)
+#define BACKOFF_STEP_NS (50 * PX_NS_PER_MS)
+#define ABORT_NS        (1 * PX_NS_PER_S) /* from SIGABRT to SIGKILL */
+
+static void plan(struct pxi_supervisor *supervisor, enum px_role role, unsigned slot, unsigned number,
+                 int (*worker_main)(const struct px_heritage *), enum px_shm_access access, int64_t hang_s)
+{
+    PX_CHECK(supervisor->worker_count < PXI_WORKERS_MAX && slot < PX_ROLE_SLOTS);
+    supervisor->worker[supervisor->worker_count++] = (struct pxi_worker){.role = role,
+                                                                         .slot = slot,
+                                                                         .number = number,
+                                                                         .main = worker_main,
+                                                                         .access = access,
+                                                                         .hang_ns = hang_s * PX_NS_PER_S,
+                                                                         .pidfd = -1};
+}
+
+void pxi_workers_plan(struct pxi_supervisor *supervisor)
+{
+    plan(supervisor, PX_ROLE_KEEPER, PX_ROLE_SLOT_KEEPER, 0, px_keeper_main, PX_SHM_READ_WRITE, 20);
+    plan(supervisor, PX_ROLE_EVALUATOR, PX_ROLE_SLOT_EVALUATOR, 0, px_evaluator_main, PX_SHM_READ_WRITE, 5);
+    plan(supervisor, PX_ROLE_INGEST, PX_ROLE_SLOT_INGEST, 0, px_ingest_main, PX_SHM_READ_WRITE, 5);
+    for (unsigned i = 0; i < supervisor->config->web_workers; i++)
+        plan(supervisor, PX_ROLE_WEB, PX_ROLE_SLOT_WEB + i, i, px_web_main, PX_SHM_READ_ONLY, 5);
+}
+
+/* ---- in the child ---- */
+
+static void set_title(const struct pxi_supervisor *supervisor, const struct pxi_worker *worker)
+{
+    char name[64];
+
+    if (supervisor->config->web_workers > 1 && worker->role == PX_ROLE_WEB)
+        snprintf(name, sizeof(name), "pxengine: %s %u", px_role_name(worker->role), worker->number);
+    else
+        snprintf(name, sizeof(name), "pxengine: %s", px_role_name(worker->role));
+    memset(supervisor->title, 0, supervisor->title_size);
+    px_text_copy(supervisor->title, supervisor->title_size, px_text_of(name));
+    snprintf(name, sizeof(name), "px-%s", px_role_name(worker->role));
+    prctl(PR_SET_NAME, name);
+}
+
+static int terminate_signal_fd(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* SIGINT goes to the whole terminal group: the supervisor alone decides what it means. */
+static void set_signals(void)
+{
+    sigset_t set;
+
+    signal(SIGINT, SIG_IGN);
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_SETMASK, &set, NULL);
+}
+
+_Noreturn static void child(struct pxi_supervisor *supervisor, const struct pxi_worker *worker, pid_t parent)
+{
+    struct px_heritage heritage = {.config = supervisor->config,
+                                   .slot = worker->slot,
+                                   .worker = worker->number,
+                                   .generation = supervisor->generation};
+    char reason[PX_SHM_REASON_SIZE];
+    struct px_shm own;
+    int result;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1); /* it died before the line above */
+    set_signals();
+    set_title(supervisor, worker);
+    px_log_init(px_role_name(worker->role), supervisor->config->log_level);
+    heritage.terminate_fd = terminate_signal_fd();
+    close(supervisor->epoll_fd);
+    close(supervisor->signal_fd);
+    result = px_shm_attach(supervisor->shm.fd, worker->access, &own, reason);
+    if (result < 0) {
+        px_log(PX_LOG_ERROR, "attach-refused reason=\"%s\"", reason);
+        _exit(1);
+    }
+    px_shm_detach(&supervisor->shm); /* this process has its own mapping, at an address of its own */
+    heritage.shm = &own;
+    heritage.incarnation = px_load_relaxed(&own.roles[worker->slot].incarnation);
+    px_last_words_set(own.roles[worker->slot].last_words, PX_LAST_WORDS_SIZE);
+    px_heritage_beat(&heritage);
+    result = worker->main(&heritage);
+    if (result < 0)
+        px_log(PX_LOG_ERROR, "ended error=\"%s\"", px_error_text(result));
+    exit(result < 0 ? 1 : 0);
+}
+
+/* ---- in the supervisor ---- */
+
+static void watch_pid(struct pxi_supervisor *supervisor, struct pxi_worker *worker)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = worker};
+
+    worker->pidfd = (int)syscall(SYS_pidfd_open, worker->pid, 0);
+    PX_CHECK(worker->pidfd >= 0);
+    PX_CHECK(epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, worker->pidfd, &event) == 0);
+}
+
+void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worker)
+{
+    struct px_role_slot *slot = &supervisor->shm.roles[worker->slot];
+    pid_t parent = getpid(), pid;
+
+    slot->role = worker->role;
+    slot->incarnation++;
+    slot->started_ns = px_mono_now().ns;
+    slot->longest_loop_us = 0;
+    px_store_release(&slot->heartbeat_ns, slot->started_ns);
+    px_store_release(&slot->state, PX_STATE_STARTING);
+    pid = fork();
+    if (pid == 0)
+        child(supervisor, worker, parent);
+    worker->started = px_mono_now();
+    if (pid < 0) { /* no memory or no process left on the machine: try again later */
+        px_log(PX_LOG_ERROR, "fork-failed role=%s error=%d", px_role_name(worker->role), errno);
+        worker->due.ns = worker->started.ns + PX_NS_PER_S;
+        return;
+    }
+    worker->pid = pid;
+    worker->aborted.ns = 0;
+    px_store_release(&slot->pid, pid);
+    px_rcu_assign(supervisor->shm.domain, worker->slot, pid, slot->incarnation);
+    watch_pid(supervisor, worker);
+    px_log(PX_LOG_INFO, "forked role=%s pid=%d incarnation=%u", px_role_name(worker->role), pid, slot->incarnation);
+}
+
+/* 0, then 50 ms doubling to 5 s with jitter, so that workers which die together do not come back together. */
+static int64_t backoff_ns(const struct pxi_worker *worker)
+{
+    int64_t ns;
+
+    if (worker->failures <= 1)
+        return 0;
+    ns = PX_MIN(BACKOFF_STEP_NS << PX_MIN(worker->failures - 2, 10u), BACKOFF_MAX_NS);
+    return ns / 2 + (int64_t)(((uint64_t)worker->pid * 2654435761u + (uint64_t)worker->started.ns) % (uint64_t)(ns / 2));
+}
+
+static bool died_too_often(struct pxi_worker *worker, int64_t now_ns)
+{
+    unsigned kept = PX_COUNT_OF(worker->deaths_ns);
+    int64_t oldest = worker->deaths_ns[worker->death_count % kept];
+
+    worker->deaths_ns[worker->death_count++ % kept] = now_ns;
+    return worker->death_count > kept && now_ns - oldest < INTENSITY_NS;
+}
+
+/* Whoever slept on a word that the dead process was about to wake would sleep to its time-out. */
+static void wake_sleepers(struct px_shm *shm)
+{
+    px_wait_wake_always(&shm->ticks_yard->need_wake);
+    px_wait_wake_always(&shm->events_yard->need_wake);
+    px_wait_wake_always(&shm->fires->consumer_sleeps);
+    px_wait_wake_always(&shm->arms->consumer_sleeps);
+}
+
+static void log_death(const struct pxi_worker *worker, const struct px_role_slot *slot, const siginfo_t *info)
+{
+    bool killed = info->si_code == CLD_KILLED || info->si_code == CLD_DUMPED;
+
+    px_log(killed || info->si_status != 0 ? PX_LOG_WARN : PX_LOG_INFO, "ended role=%s pid=%d %s=%d last-words=\"%.*s\"",
+           px_role_name(worker->role), worker->pid, killed ? "signal" : "status", info->si_status,
+           (int)strnlen(slot->last_words, PX_LAST_WORDS_SIZE), slot->last_words);
+}
+
+void pxi_worker_reap(struct pxi_supervisor *supervisor, struct pxi_worker *worker)
+{
+    struct px_role_slot *slot = &supervisor->shm.roles[worker->slot];
+    px_mono now = px_mono_now();
+    siginfo_t info = {0};
+    bool healthy;
+
+    if (waitid(P_PID, (id_t)worker->pid, &info, WEXITED) < 0)
+        return;
+    close(worker->pidfd);
+    worker->pidfd = -1;
+    px_rcu_reaped(supervisor->shm.domain, worker->slot);
+    log_death(worker, slot, &info);
+    healthy = slot->state == PX_STATE_READY && px_mono_since(now, worker->started) > HEALTHY_NS;
+    worker->failures = healthy ? 1 : worker->failures + 1;
+    worker->due.ns = now.ns + backoff_ns(worker);
+    worker->pid = 0;
+    slot->pid = 0;
+    slot->restarts++;
+    slot->last_status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
+    px_store_release(&slot->state, died_too_often(worker, now.ns) && !healthy ? PX_STATE_DEGRADED : PX_STATE_DEAD);
+    wake_sleepers(&supervisor->shm);
+}
+
+static void end_hang(struct pxi_worker *worker, int64_t age_ns)
+{
+    if (worker->aborted.ns == 0) {
+        px_log(PX_LOG_WARN, "hung role=%s pid=%d ms=%lld action=abort", px_role_name(worker->role), worker->pid,
+               (long long)(age_ns / PX_NS_PER_MS));
+        worker->aborted = px_mono_now();
+        syscall(SYS_pidfd_send_signal, worker->pidfd, SIGABRT, NULL, 0);
+    } else if (px_mono_since(px_mono_now(), worker->aborted) > ABORT_NS) {
+        syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
+    }
+}
+
+void pxi_worker_watch(struct pxi_supervisor *supervisor, struct pxi_worker *worker)
+{
+    const struct px_role_slot *slot = &supervisor->shm.roles[worker->slot];
+    int64_t age_ns = px_mono_now().ns - px_load_acquire(&slot->heartbeat_ns);
+
+    if (worker->pid == 0) {
+        if (!supervisor->stopping && px_mono_now().ns >= worker->due.ns)
+            pxi_worker_fork(supervisor, worker);
+        return;
+    }
+    if (px_load_acquire(&slot->state) == PX_STATE_READY && age_ns > worker->hang_ns)
+        end_hang(worker, age_ns);
+}
