@@ -277,7 +277,7 @@ int pxi_ws_take(struct px_ws *ws, const unsigned char *bytes, size_t len)
         else if (starved)
             break;
     }
-    if (ws->server && ws->frames != NULL && ws->unparsed == 0) {
+    if (ws->server && ws->frames != NULL && ws->unparsed == 0 && ws->frame_got == 0) {
         wslay_frame_context_free(ws->frames);
         ws->frames = NULL;
     }
