@@ -1,0 +1,61 @@
+/*
+ * The live loop of a web worker: one thread that owns the public port. It reads the first request head of every
+ * connection, strictly and under a deadline; a WebSocket upgrade on /ws/v1 or /v2 becomes a session here, everything
+ * else is relayed to the worker's own HTTP server on loopback. It reads prices and alert events from shared memory and
+ * never waits for a client, the keeper or the HTTP server.
+ *
+ * Call only in a web worker, after the fork.
+ */
+#pragma once
+
+#include "shm/region.h"
+
+#define PX_LIVE_OWNER_SIZE PX_OWNER_SIZE
+
+/*
+ * Who a token is: an API key in text. 0 with the principal's id in `owner` and its scopes in *scopesp (the caller's own
+ * bits; only "some" matters here), or PX_E_FORBIDDEN. Called on the live thread: must not block.
+ */
+typedef int px_live_auth(void *user, struct px_text token, char owner[PX_LIVE_OWNER_SIZE], unsigned *scopesp);
+
+#define PX_LIVE_NO_RCU UINT32_MAX
+
+struct px_live_options {
+    const char *host;   /* public address, numeric or a name */
+    uint16_t port;      /* 0: the kernel chooses (tests) */
+    uint16_t http_port; /* on 127.0.0.1: where everything but WebSocket goes */
+
+    const struct px_config *config; /* limits, venue names; outlives the loop */
+    const struct px_shm *shm;       /* outlives the loop */
+    unsigned slot;                  /* role slot of this worker: statistics and ring cursors */
+    uint32_t rcu_slot; /* RCU reader slot for this thread alone, or PX_LIVE_NO_RCU while the directory never changes */
+    uint64_t generation; /* epoch "k<generation>" */
+    const char *data;    /* data folder, for the keeper's socket; NULL: no replay of alerts */
+
+    px_live_auth *auth; /* NULL: nobody can authenticate */
+    void *auth_user;
+
+    uint32_t gather_ms; /* under pressure a connection gets one send in so many ms; 0 = 100 */
+};
+
+struct px_live;
+
+/*
+ * Listens (SO_REUSEPORT) and starts the threads. PX_E_EXISTS when the port is taken, PX_E_NOT_FOUND for the host,
+ * PX_E_MEMORY, PX_E_SYSTEM. Options are copied.
+ */
+int px_live_start(const struct px_live_options *options, struct px_live **livep);
+
+/* The public port that it listens on. */
+uint16_t px_live_port(const struct px_live *live);
+
+/* When the loop last turned (px_mono nanoseconds), for the worker's heartbeat: it turns at least every 100 ms. Any
+ * thread. */
+int64_t px_live_turned_ns(const struct px_live *live);
+
+/*
+ * Drains: stops accepting, tells every session going_away with a jittered reconnect_after_ms, closes them with 1012,
+ * gives relayed requests until the deadline, joins the threads and frees. Blocks at most drain_ms and a little. Sets
+ * *livep to NULL; *livep may be NULL.
+ */
+void px_live_stop(struct px_live **livep, uint32_t drain_ms);
