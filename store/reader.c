@@ -1,0 +1,373 @@
+#include "store/reader.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "store/wire.h"
+
+struct px_reader {
+    struct sockaddr_un address;
+    int fd; /* -1: not connected */
+    uint32_t timeout_ms;
+    uint64_t last_id;
+    px_mono deadline; /* of the call under way */
+};
+
+/* Where the rows of an answer go: the caller's own array, so that nothing is copied twice and nothing grows. */
+struct rows {
+    void *at;
+    size_t size;
+    uint32_t max;
+};
+
+int px_reader_create(const char *data, struct px_reader **readerp)
+{
+    struct px_reader *reader = calloc(1, sizeof *reader);
+
+    *readerp = NULL;
+    if (!reader)
+        return PX_E_MEMORY;
+    reader->address.sun_family = AF_UNIX;
+    int n = snprintf(reader->address.sun_path, sizeof reader->address.sun_path, "%s/%s", data, PX_KEEPER_SOCKET);
+    if (n < 0 || (size_t)n >= sizeof reader->address.sun_path) {
+        free(reader);
+        return PX_E_TOO_LARGE;
+    }
+    reader->fd = -1;
+    reader->timeout_ms = PX_READER_TIMEOUT_MS;
+    *readerp = reader;
+    return 0;
+}
+
+static void disconnect(struct px_reader *reader)
+{
+    if (reader->fd >= 0)
+        close(reader->fd);
+    reader->fd = -1;
+}
+
+void px_reader_destroy(struct px_reader **readerp)
+{
+    if (!*readerp)
+        return;
+    disconnect(*readerp);
+    free(*readerp);
+    *readerp = NULL;
+}
+
+void px_reader_timeout_set(struct px_reader *reader, uint32_t timeout_ms)
+{
+    reader->timeout_ms = timeout_ms;
+}
+
+static int64_t left_ns(const struct px_reader *reader)
+{
+    return px_mono_since(reader->deadline, px_mono_now());
+}
+
+/* PX_E_TIMEOUT at the deadline. */
+static int wait_for(struct px_reader *reader, short events)
+{
+    for (;;) {
+        struct pollfd poll_fd = {reader->fd, events, 0};
+        int64_t left = left_ns(reader);
+        struct timespec timeout = {left / PX_NS_PER_S, left % PX_NS_PER_S};
+
+        if (left <= 0)
+            return PX_E_TIMEOUT;
+        if (ppoll(&poll_fd, 1, &timeout, NULL) > 0)
+            return 0;
+    }
+}
+
+/* One attempt. PX_E_CLOSED when there is no keeper right now. */
+static int connect_once(struct px_reader *reader)
+{
+    if (reader->fd >= 0)
+        return 0;
+    reader->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (reader->fd < 0)
+        return PX_E_SYSTEM;
+    if (connect(reader->fd, (struct sockaddr *)&reader->address, sizeof reader->address) == 0)
+        return 0;
+    disconnect(reader); /* refused, no such file, or its backlog is full (EAGAIN) */
+    return PX_E_CLOSED;
+}
+
+static int send_all(struct px_reader *reader, const void *bytes, size_t n)
+{
+    const char *at = bytes;
+
+    while (n > 0) {
+        ssize_t sent = send(reader->fd, at, n, MSG_NOSIGNAL);
+
+        if (sent < 0 && errno == EAGAIN) {
+            int error = wait_for(reader, POLLOUT);
+            if (error)
+                return error;
+        } else if (sent < 0 && errno != EINTR) {
+            return PX_E_CLOSED;
+        } else if (sent > 0) {
+            at += sent;
+            n -= (size_t)sent;
+        }
+    }
+    return 0;
+}
+
+static int receive_all(struct px_reader *reader, void *bytes, size_t n)
+{
+    char *at = bytes;
+
+    while (n > 0) {
+        ssize_t got = recv(reader->fd, at, n, 0);
+
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+            return PX_E_CLOSED;
+        if (got < 0) {
+            int error = wait_for(reader, POLLIN);
+            if (error)
+                return error;
+        } else {
+            at += got;
+            n -= (size_t)got;
+        }
+    }
+    return 0;
+}
+
+static int receive_answer(struct px_reader *reader, const struct px_wire_head *asked, const struct rows *rows,
+                          struct px_wire_answer *answer)
+{
+    struct px_wire_head head;
+    int error = receive_all(reader, &head, sizeof head);
+
+    if (error)
+        return error;
+    if (head.version != PX_WIRE_VERSION || head.kind != asked->kind || head.id != asked->id ||
+        head.bytes < sizeof *answer || head.bytes > PX_WIRE_BODY_MAX)
+        return PX_E_FORMAT;
+    error = receive_all(reader, answer, sizeof *answer);
+    if (error)
+        return error;
+    if (answer->count > rows->max || head.bytes != sizeof *answer + answer->count * rows->size)
+        return PX_E_FORMAT;
+    return receive_all(reader, rows->at, answer->count * rows->size);
+}
+
+/* One request over one connection; any failure leaves none behind, since a late answer must not meet the next request.
+ */
+static int ask_once(struct px_reader *reader, enum px_wire_kind kind, const struct px_wire_request *request,
+                    const struct rows *rows, struct px_wire_answer *answer, bool *sentp)
+{
+    struct px_wire_head head = {sizeof *request, PX_WIRE_VERSION, (uint16_t)kind, ++reader->last_id};
+    int error = connect_once(reader);
+
+    if (error)
+        return error;
+    char frame[sizeof head + sizeof *request];
+    memcpy(frame, &head, sizeof head);
+    memcpy(frame + sizeof head, request, sizeof *request);
+    *sentp = true;
+    error = send_all(reader, frame, sizeof frame);
+    if (error == 0)
+        error = receive_answer(reader, &head, rows, answer);
+    if (error)
+        disconnect(reader);
+    return error;
+}
+
+/* Until an answer or the deadline. *againp: an earlier attempt may have taken effect before the connection was lost. */
+static int ask(struct px_reader *reader, enum px_wire_kind kind, const struct px_wire_request *request,
+               const struct rows *rows, struct px_wire_answer *answer, bool *againp)
+{
+    struct timespec pause = {0, 2 * PX_NS_PER_MS};
+    bool sent = false;
+
+    reader->deadline = px_mono_now();
+    reader->deadline.ns += reader->timeout_ms * PX_NS_PER_MS;
+    for (;;) {
+        *againp = sent;
+        int error = ask_once(reader, kind, request, rows, answer, &sent);
+
+        if (error == 0)
+            return answer->result;
+        if (error != PX_E_CLOSED)
+            return error;
+        if (left_ns(reader) <= pause.tv_nsec)
+            return sent ? PX_E_TIMEOUT : PX_E_CLOSED;
+        nanosleep(&pause, NULL);
+        pause.tv_nsec = PX_MIN(2 * pause.tv_nsec, 32 * (long)PX_NS_PER_MS);
+    }
+}
+
+static const struct rows no_rows = {NULL, 1, 0};
+
+static void set_owner(struct px_wire_request *request, const char *owner)
+{
+    if (owner)
+        px_text_copy(request->alert.owner, sizeof request->alert.owner, px_text_of(owner));
+}
+
+static bool limit_ok(uint32_t limit)
+{
+    return limit > 0 && limit <= PX_PAGE_MAX;
+}
+
+int px_reader_ping(struct px_reader *reader)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    memset(&request, 0, sizeof request);
+    return ask(reader, PX_WIRE_PING, &request, &no_rows, &answer, &again);
+}
+
+int px_reader_alert_create(struct px_reader *reader, const struct px_alert *alert, struct px_alert *storedp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {storedp, sizeof *storedp, 1};
+    bool again;
+    int result = px_alert_check(alert);
+
+    if (result)
+        return result;
+    memset(&request, 0, sizeof request);
+    request.alert = *alert;
+    result = ask(reader, PX_WIRE_ALERT_CREATE, &request, &rows, &answer, &again);
+    if ((result == 0 || result == PX_E_EXISTS) && answer.count != 1)
+        return PX_E_FORMAT;
+    return result == PX_E_EXISTS && again ? 0 : result; /* it was this very call that made it */
+}
+
+int px_reader_alert_get(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_alert *alertp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {alertp, sizeof *alertp, 1};
+    bool again;
+
+    memset(&request, 0, sizeof request);
+    set_owner(&request, owner);
+    request.alert.id = id;
+    int result = ask(reader, PX_WIRE_ALERT_GET, &request, &rows, &answer, &again);
+    return result == 0 && answer.count != 1 ? PX_E_FORMAT : result;
+}
+
+int px_reader_alert_delete(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    memset(&request, 0, sizeof request);
+    set_owner(&request, owner);
+    request.alert.id = id;
+    request.alert.version = version;
+    int result = ask(reader, PX_WIRE_ALERT_DELETE, &request, &no_rows, &answer, &again);
+    return result == PX_E_NOT_FOUND && again ? 0 : result; /* gone, by this very call */
+}
+
+int px_reader_alert_list(struct px_reader *reader, const struct px_alert_query *query, struct px_alert *alerts,
+                         uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {alerts, sizeof *alerts, query->limit};
+    bool again;
+
+    if (!limit_ok(query->limit))
+        return PX_E_INVALID;
+    memset(&request, 0, sizeof request);
+    set_owner(&request, query->owner);
+    if (query->symbol && !px_text_copy(request.alert.symbol, PX_SYMBOL_SIZE, px_text_of(query->symbol)))
+        return PX_E_INVALID;
+    if (query->tag && !px_text_copy(request.alert.tags[0], PX_ALERT_TAG_SIZE, px_text_of(query->tag)))
+        return PX_E_INVALID;
+    request.alert.state = (uint8_t)query->state;
+    request.range.limit = query->limit;
+    request.after = query->after;
+    int result = ask(reader, PX_WIRE_ALERT_LIST, &request, &rows, &answer, &again);
+    if (result)
+        return result;
+    *countp = answer.count;
+    *morep = answer.more;
+    *nextp = answer.next_alert;
+    return 0;
+}
+
+int px_reader_events(struct px_reader *reader, const struct px_event_query *query, struct px_alert_event *events,
+                     uint32_t *countp, bool *morep)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {events, sizeof *events, query->limit};
+    bool again;
+
+    if (!limit_ok(query->limit))
+        return PX_E_INVALID;
+    memset(&request, 0, sizeof request);
+    set_owner(&request, query->owner);
+    request.alert.id = query->alert;
+    request.since = query->since;
+    request.range.limit = query->limit;
+    int result = ask(reader, PX_WIRE_EVENTS, &request, &rows, &answer, &again);
+    if (result)
+        return result;
+    *countp = answer.count;
+    *morep = answer.more;
+    return 0;
+}
+
+static int ask_range(struct px_reader *reader, enum px_wire_kind kind, struct px_wire_request *request,
+                     const struct rows *rows, struct px_page *pagep, int64_t *priorp)
+{
+    struct px_wire_answer answer;
+    bool again;
+
+    if (!limit_ok(request->range.limit))
+        return PX_E_INVALID;
+    int result = ask(reader, kind, request, rows, &answer, &again);
+    if (result)
+        return result;
+    *pagep = (struct px_page){answer.count, answer.more, answer.next};
+    if (priorp)
+        *priorp = answer.prior;
+    return 0;
+}
+
+int px_reader_candles(struct px_reader *reader, px_asset_id asset, uint32_t interval_s, bool partial,
+                      const struct px_range *range, struct px_candle *candles, struct px_page *pagep, int64_t *priorp)
+{
+    struct px_wire_request request;
+    struct rows rows = {candles, sizeof *candles, range->limit};
+
+    memset(&request, 0, sizeof request);
+    request.asset = asset;
+    request.interval_s = interval_s;
+    request.flag = partial;
+    request.range = *range;
+    return ask_range(reader, PX_WIRE_CANDLES, &request, &rows, pagep, priorp);
+}
+
+int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantined, const struct px_range *range,
+                    struct px_trade *trades, struct px_page *pagep)
+{
+    struct px_wire_request request;
+    struct rows rows = {trades, sizeof *trades, range->limit};
+
+    memset(&request, 0, sizeof request);
+    request.asset = asset;
+    request.flag = quarantined;
+    request.range = *range;
+    return ask_range(reader, PX_WIRE_TICKS, &request, &rows, pagep, NULL);
+}
