@@ -146,6 +146,15 @@ async function filterAndKeyboard(page) {
   await page.fill('#filter', '');
 }
 
+// Only the mock can be told to hang up; the engine's own restarts are the chaos tests' affair.
+async function comesBackAfterALoss(page) {
+  if (!site.drop) return;
+  site.drop();
+  await page.locator('#vital-connection[data-state="waiting"]').waitFor();
+  await page.locator('#connection:text-is("live")').waitFor();
+  await pricesMove(page);
+}
+
 async function fitsAPhone() {
   const page = await open(`/#key=${site.key}`, 390, 844);
   await page.locator('#grid-body .row .last').first().waitFor();
@@ -158,7 +167,8 @@ async function fitsAPhone() {
   await page.context().close();
 }
 
-const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard];
+const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard,
+  comesBackAfterALoss];
 let failed = 0;
 let page;
 try {

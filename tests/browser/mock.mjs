@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const charts = process.env.PX_CHARTS || join(root, 'build/vendor/lightweight-charts.standalone.production.js');
+const policy = "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 const types = { '.html': 'text/html; charset=utf-8', '.css': 'text/css; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.svg': 'image/svg+xml' };
 const named = [['BTC-USD', 70123.45, 2], ['ETH-USD', 3512.08, 2], ['SOL-USD', 171.42, 2], ['XRP-USD', 0.5231, 5], ['ADA-USD', 0.4467, 4], ['DOGE-USD', 0.12344, 5],
   ['AVAX-USD', 34.71, 2], ['LINK-USD', 17.083, 3], ['DOT-USD', 6.912, 3], ['LTC-USD', 83.15, 2], ['BCH-USD', 461.2, 2], ['UNI-USD', 9.874, 3],
@@ -66,6 +67,7 @@ const ticker = (a) => ({
   symbol: a.symbol, last: f(a, a.p), bid: f(a, a.p * 0.9999), ask: f(a, a.p * 1.0001), open: f(a, a.start * 0.99), high: f(a, a.p * 1.012), low: f(a, a.p * 0.985),
   volume: (a.start * 13.7).toFixed(4), change: f(a, a.p - a.start), change_pct: (((a.p * 1.004) / a.start - 1) * 100 + Math.sin(a.start) * 3).toFixed(4), sseq: a.sseq, venue: a.venue, stale: a.stale, timestamp: now(),
 });
+const quote = (a) => ({ symbol: a.symbol, price: f(a, a.p), bid: f(a, a.p * 0.9999), ask: f(a, a.p * 1.0001), time: now(), stale: a.stale, venue: a.venue, averages: windows(a) });
 const ohlc = (a, minutes) => {
   const k = roll(history(a), minutes * 60).at(-1);
   return { symbol: a.symbol, interval: minutes, open: f(a, k.o), high: f(a, k.h), low: f(a, k.l), close: f(a, k.c), volume: k.v.toFixed(4), trades: k.n, interval_begin: new Date(k.t * 1000).toISOString(), timestamp: now(), confirmed: false };
@@ -99,155 +101,176 @@ function unframe(buffer, each) {
   return buffer;
 }
 
-export function startMock({ port = 0, assets: count = 24, tick = 250, key = 'px_demo1234_' + 'a'.repeat(43) } = {}) {
-  const assets = makeAssets(count);
-  const bySymbol = new Map(assets.map((a) => [a.symbol, a]));
-  const alerts = new Map();
-  const sessions = new Set();
-  let seq = 0;
+const holds = {
+  crossing: (p, l, c) => (p < l && c >= l) || (p > l && c <= l), crossing_up: (p, l, c) => p < l && c >= l, crossing_down: (p, l, c) => p > l && c <= l,
+  greater_or_equal: (p, l, c) => c >= l, greater_than: (p, l, c) => c > l, less_or_equal: (p, l, c) => c <= l, less_than: (p, l, c) => c < l,
+};
 
-  const problem = (res, status, code, detail, errors) => {
-    res.writeHead(status, { 'Content-Type': 'application/problem+json' });
-    res.end(JSON.stringify({ type: `/problems/${code}`, title: code, status, detail, code, ...(errors && { errors }) }));
-  };
-  const json = (res, body, status = 200) => {
-    res.writeHead(status, { 'Content-Type': 'application/json' });
-    res.end(JSON.stringify(body));
-  };
+function json(res, body, status = 200) {
+  res.writeHead(status, { 'Content-Type': 'application/json' });
+  res.end(JSON.stringify(body));
+}
 
-  function createAlert(res, text) {
-    const body = JSON.parse(text);
-    const level = body.condition?.level;
-    const wrong = [];
-    if (!/^\d+(\.\d+)?$/.test(level ?? '')) wrong.push({ pointer: '/condition/level', detail: 'must be a decimal' });
-    else if (Number(level) <= 0) wrong.push({ pointer: '/condition/level', detail: 'must be greater than 0' });
-    if (wrong.length) return problem(res, 422, 'validation', 'The alert is not valid', wrong);
-    const alert = { id: 'al_' + randomBytes(13).toString('hex'), ...body, state: 'armed', version: 1, created_at: now(), last_fired_at: null, fires: 0, prev: bySymbol.get(body.symbol).p };
-    alerts.set(alert.id, alert);
-    return json(res, alert, 201);
+function problem(res, status, code, detail, errors) {
+  res.writeHead(status, { 'Content-Type': 'application/problem+json' });
+  res.end(JSON.stringify({ type: `/problems/${code}`, title: code, status, detail, code, ...(errors && { errors }) }));
+}
+
+function file(res, path) {
+  const name = path === '/' ? 'index.html' : path.slice(1);
+  const from = path === '/vendor/lightweight-charts.js' ? charts : join(root, 'web/dashboard', name);
+  if (name.includes('..') || !types[extname(name)] || !existsSync(from)) return problem(res, 404, 'not_found', 'No such file');
+  res.writeHead(200, { 'Content-Type': types[extname(name)], 'Cache-Control': 'no-cache', 'Content-Security-Policy': policy });
+  return res.end(readFileSync(from));
+}
+
+class Mock {
+  constructor({ assets, key }) {
+    this.assets = makeAssets(assets);
+    this.bySymbol = new Map(this.assets.map((a) => [a.symbol, a]));
+    this.alerts = new Map();
+    this.sessions = new Set();
+    this.key = key;
+    this.fires = 0;
   }
 
-  function candles(res, symbol, query) {
-    const a = bySymbol.get(symbol);
+  // REST
+
+  request(req, res) {
+    const url = new URL(req.url, 'http://mock');
+    let text = '';
+    req.on('data', (part) => (text += part));
+    req.on('end', () => (url.pathname.startsWith('/api/v1') ? this.rest(req, res, url.pathname.slice(7), url.searchParams, text) : file(res, url.pathname)));
+  }
+
+  rest(req, res, path, query, text) {
+    if (path === '/status') return json(res, { version: '0.1.0', epoch: 'k3' });
+    if (path === '/assets') return json(res, { assets: this.assets.map((a) => ({ symbol: a.symbol, decimals: a.decimals, state: 'active' })), next_cursor: null });
+    if (path === '/prices') return json(res, { prices: query.get('symbols').split(',').map((s) => this.bySymbol.get(s)).filter(Boolean).map(quote) });
+    if (path.startsWith('/candles/')) return this.candles(res, decodeURIComponent(path.slice(9)), query);
+    if (!path.startsWith('/alerts')) return problem(res, 404, 'not_found', 'No such path');
+    if (req.headers['x-api-key'] !== this.key) return problem(res, 401, 'unauthorized', 'A key is needed');
+    if (req.method === 'POST') return this.create(res, JSON.parse(text));
+    if (req.method === 'GET') return json(res, { alerts: [...this.alerts.values()], next_cursor: null });
+    if (!this.alerts.delete(path.slice(8))) return problem(res, 404, 'unknown_alert', 'Unknown alert');
+    return res.writeHead(204).end();
+  }
+
+  candles(res, symbol, query) {
+    const a = this.bySymbol.get(symbol);
     const seconds = { '1m': 60, '5m': 300, '15m': 900, '1h': 3600 }[query.get('interval')];
     if (!a) return problem(res, 404, 'unknown_symbol', 'Unknown symbol');
     if (!seconds) return problem(res, 422, 'validation', 'Unknown interval');
     const list = roll(history(a), seconds).slice(-Number(query.get('limit') || 500));
     let run = list[0].o;
-    const avg = list.map((k) => f(a, (run = run * 0.85 + ((k.o + k.c) / 2) * 0.15)));
     return json(res, {
-      symbol, interval: query.get('interval'), t: list.map((k) => new Date(k.t * 1000).toISOString()), o: list.map((k) => f(a, k.o)), h: list.map((k) => f(a, k.h)),
-      l: list.map((k) => f(a, k.l)), c: list.map((k) => f(a, k.c)), v: list.map((k) => k.v.toFixed(4)), n: list.map((k) => k.n), twap: avg, final: list.map(() => true), filled: list.map(() => false),
+      symbol, interval: query.get('interval'), t: list.map((k) => new Date(k.t * 1000).toISOString()),
+      o: list.map((k) => f(a, k.o)), h: list.map((k) => f(a, k.h)), l: list.map((k) => f(a, k.l)), c: list.map((k) => f(a, k.c)),
+      v: list.map((k) => k.v.toFixed(4)), n: list.map((k) => k.n), twap: list.map((k) => f(a, (run = run * 0.85 + ((k.o + k.c) / 2) * 0.15))),
+      final: list.map(() => true), filled: list.map(() => false),
     });
   }
 
-  function rest(req, res, path, query, text) {
-    if (path === '/status') return json(res, { version: '0.1.0', epoch: 'k3' });
-    if (path === '/assets') return json(res, { assets: assets.map((a) => ({ symbol: a.symbol, decimals: a.decimals, state: 'active' })), next_cursor: null });
-    if (path === '/prices') {
-      return json(res, { prices: query.get('symbols').split(',').map((s) => bySymbol.get(s)).filter(Boolean)
-        .map((a) => ({ symbol: a.symbol, price: f(a, a.p), bid: f(a, a.p * 0.9999), ask: f(a, a.p * 1.0001), time: now(), stale: a.stale, venue: a.venue, averages: windows(a) })) });
-    }
-    if (path.startsWith('/candles/')) return candles(res, decodeURIComponent(path.slice(9)), query);
-    if (!path.startsWith('/alerts')) return problem(res, 404, 'not_found', 'No such path');
-    if (req.headers['x-api-key'] !== key) return problem(res, 401, 'unauthorized', 'A key is needed');
-    if (req.method === 'POST') return createAlert(res, text);
-    if (req.method === 'GET') return json(res, { alerts: [...alerts.values()], next_cursor: null });
-    if (!alerts.delete(path.slice(8))) return problem(res, 404, 'unknown_alert', 'Unknown alert');
-    return res.writeHead(204).end();
+  create(res, body) {
+    const level = body.condition?.level ?? '';
+    const wrong = !/^-?\d+(\.\d+)?$/.test(level) ? 'must be a decimal' : Number(level) <= 0 ? 'must be greater than 0' : '';
+    if (wrong) return problem(res, 422, 'validation', 'The alert is not valid', [{ pointer: '/condition/level', detail: wrong }]);
+    const alert = { id: `al_${randomBytes(13).toString('hex')}`, ...body, state: 'armed', version: 1, created_at: now(), last_fired_at: null, fires: 0 };
+    alert.prev = this.bySymbol.get(body.symbol).p;
+    this.alerts.set(alert.id, alert);
+    return json(res, alert, 201);
   }
 
-  function file(res, path) {
-    const name = path === '/' ? 'index.html' : path.slice(1);
-    const from = path === '/vendor/lightweight-charts.js' ? charts : join(root, 'web/dashboard', name);
-    if (name.includes('..') || !types[extname(name)] || !existsSync(from)) return problem(res, 404, 'not_found', 'No such file');
-    res.writeHead(200, { 'Content-Type': types[extname(name)], 'Cache-Control': 'no-cache', 'Content-Security-Policy': "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'" });
-    return res.end(readFileSync(from));
+  // WebSocket
+
+  upgrade(req, socket) {
+    const accept = createHash('sha1').update(`${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64');
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    const session = { socket, subs: new Set(), seq: 0, owner: false };
+    this.sessions.add(session);
+    this.say(session, { channel: 'status', type: 'update', data: [{ system: 'online', api_version: 'v2', version: '0.1.0', connection_id: 7, epoch: 'k3' }] });
+    let rest = Buffer.alloc(0);
+    socket.on('data', (part) => (rest = unframe(Buffer.concat([rest, part]), (text) => this.heard(session, JSON.parse(text)))));
+    socket.on('close', () => this.sessions.delete(session));
+    socket.on('error', () => this.sessions.delete(session));
   }
 
-  const server = createServer((req, res) => {
-    const url = new URL(req.url, 'http://x');
-    let text = '';
-    req.on('data', (part) => (text += part));
-    req.on('end', () => (url.pathname.startsWith('/api/v1') ? rest(req, res, url.pathname.slice(7), url.searchParams, text) : file(res, url.pathname)));
-  });
-
-  function say(session, message) {
+  say(session, message) {
     session.socket.write(frameOf(JSON.stringify(message.channel ? { ...message, seq: ++session.seq } : message)));
   }
 
-  function subscribe(session, { params: { channel, symbol = [null], interval = 1 }, req_id }, add) {
+  heard(session, message) {
+    const { method, req_id } = message;
+    if (method === 'ping') this.say(session, { method: 'pong', req_id, time_in: now(), time_out: now() });
+    if (method === 'auth') {
+      session.owner = message.params.token === this.key;
+      this.say(session, { method, success: session.owner, ...(session.owner ? {} : { error: 'Unknown key', code: 'unauthorized' }), req_id });
+    }
+    if (method === 'subscribe' || method === 'unsubscribe') this.subscribe(session, message);
+  }
+
+  subscribe(session, { method, params: { channel, symbol = [null], interval = 1 }, req_id }) {
     for (const each of symbol) {
-      if (each && !bySymbol.has(each)) {
-        say(session, { method: 'subscribe', success: false, error: 'Unknown symbol', code: 'unknown_symbol', symbol: each, req_id });
+      if (each && !this.bySymbol.has(each)) {
+        this.say(session, { method, success: false, error: 'Unknown symbol', code: 'unknown_symbol', symbol: each, req_id });
         continue;
       }
       const id = JSON.stringify([channel, each, interval]);
-      if (add) session.subs.add(id);
+      if (method === 'subscribe') session.subs.add(id);
       else session.subs.delete(id);
-      say(session, { method: add ? 'subscribe' : 'unsubscribe', success: true, result: { channel, symbol: each }, time_in: now(), time_out: now(), req_id });
-      if (add && each) show(session, id, 'snapshot');
+      this.say(session, { method, success: true, result: { channel, symbol: each }, time_in: now(), time_out: now(), req_id });
+      if (method === 'subscribe' && each) this.show(session, id, 'snapshot');
     }
   }
 
-  function show(session, id, type) {
+  show(session, id, type) {
     const [channel, symbol, interval] = JSON.parse(id);
-    const a = bySymbol.get(symbol);
-    if (channel === 'ticker') say(session, { channel, type, data: [ticker(a)] });
-    if (channel === 'avg') say(session, { channel, type, data: [{ symbol, ...windows(a), timestamp: now() }] });
-    if (channel === 'ohlc') say(session, { channel, type, data: [ohlc(a, interval)] });
+    const a = this.bySymbol.get(symbol);
+    if (channel === 'ticker') this.say(session, { channel, type, data: [ticker(a)] });
+    if (channel === 'avg') this.say(session, { channel, type, data: [{ symbol, ...windows(a), timestamp: now() }] });
+    if (channel === 'ohlc') this.say(session, { channel, type, data: [ohlc(a, interval)] });
   }
 
-  function heard(session, text) {
-    const m = JSON.parse(text);
-    if (m.method === 'ping') say(session, { method: 'pong', req_id: m.req_id, time_in: now(), time_out: now() });
-    if (m.method === 'auth') {
-      session.owner = m.params.token === key;
-      say(session, { method: 'auth', success: session.owner, ...(session.owner ? {} : { error: 'Unknown key', code: 'unauthorized' }), req_id: m.req_id });
-    }
-    if (m.method === 'subscribe' || m.method === 'unsubscribe') subscribe(session, m, m.method === 'subscribe');
-  }
+  // Time passes
 
-  server.on('upgrade', (req, socket) => {
-    const accept = createHash('sha1').update(req.headers['sec-websocket-key'] + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').digest('base64');
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
-    const session = { socket, subs: new Set(), seq: 0, owner: false };
-    sessions.add(session);
-    say(session, { channel: 'status', type: 'update', data: [{ system: 'online', api_version: 'v2', version: '0.1.0', connection_id: 7, epoch: 'k3' }] });
-    let rest = Buffer.alloc(0);
-    socket.on('data', (part) => (rest = unframe(Buffer.concat([rest, part]), (text) => heard(session, text))));
-    socket.on('close', () => sessions.delete(session));
-    socket.on('error', () => sessions.delete(session));
-  });
-
-  const holds = { crossing: (p, l, c) => (p < l && c >= l) || (p > l && c <= l), crossing_up: (p, l, c) => p < l && c >= l, crossing_down: (p, l, c) => p > l && c <= l,
-    greater_or_equal: (p, l, c) => c >= l, greater_than: (p, l, c) => c > l, less_or_equal: (p, l, c) => c <= l, less_than: (p, l, c) => c < l };
-  function match(alert) {
-    const a = bySymbol.get(alert.symbol);
-    const level = Number(alert.condition.level);
-    const fires = alert.state === 'armed' && holds[alert.condition.op](alert.prev, level, a.p);
-    const prev = alert.prev;
-    alert.prev = a.p;
-    if (!fires) return;
-    alert.fires++;
-    if (alert.frequency === 'once') alert.state = 'fired';
-    const data = [{ alert_id: alert.id, fire: alert.fires, name: alert.name || '', symbol: alert.symbol, op: alert.condition.op, level: alert.condition.level, price: f(a, a.p), prev: f(a, prev),
-      price_time: now(), recv_time: now(), matched_time: now(), venue: a.venue, seq: ++seq, epoch: 'k3', late: false, message: '' }];
-    for (const s of sessions) if (s.owner) say(s, { channel: 'alerts', type: 'update', data });
-  }
-
-  const clock = setInterval(() => {
-    const moved = new Set(assets.filter((a) => !a.stale && Math.random() < 0.4));
+  tick() {
+    const moved = new Set(this.assets.filter((a) => !a.stale && Math.random() < 0.4));
     moved.forEach(step);
-    for (const alert of alerts.values()) match(alert);
-    for (const s of sessions) for (const id of s.subs) if (moved.has(bySymbol.get(JSON.parse(id)[1]))) show(s, id, 'update');
-  }, tick);
+    this.alerts.forEach((alert) => this.match(alert));
+    for (const s of this.sessions) for (const id of s.subs) if (moved.has(this.bySymbol.get(JSON.parse(id)[1]))) this.show(s, id, 'update');
+  }
 
-  return new Promise((ready) => server.listen(port, '127.0.0.1', () => ready({
-    url: `http://127.0.0.1:${server.address().port}`, key,
-    drop: () => sessions.forEach((s) => s.socket.destroy()),
-    stop: () => (clearInterval(clock), sessions.forEach((s) => s.socket.destroy()), server.close()),
-  })));
+  match(alert) {
+    const a = this.bySymbol.get(alert.symbol);
+    const { op, level } = alert.condition;
+    const { prev } = alert;
+    alert.prev = a.p;
+    if (alert.state !== 'armed' || !holds[op](prev, Number(level), a.p)) return;
+    alert.fires++;
+    alert.last_fired_at = now();
+    if (alert.frequency === 'once') alert.state = 'fired';
+    const fire = { alert_id: alert.id, fire: alert.fires, name: alert.name || '', symbol: alert.symbol, op, level, price: f(a, a.p), prev: f(a, prev),
+      price_time: now(), recv_time: now(), matched_time: now(), venue: a.venue, seq: ++this.fires, epoch: 'k3', late: false, message: '' };
+    for (const s of this.sessions) if (s.owner) this.say(s, { channel: 'alerts', type: 'update', data: [fire] });
+  }
+
+  drop() {
+    this.sessions.forEach((s) => s.socket.destroy());
+  }
+}
+
+export async function startMock({ port = 0, assets = 24, tick = 250, key = `px_demo1234_${'a'.repeat(43)}` } = {}) {
+  const mock = new Mock({ assets, key });
+  const server = createServer((req, res) => mock.request(req, res));
+  server.on('upgrade', (req, socket) => mock.upgrade(req, socket));
+  const clock = setInterval(() => mock.tick(), tick);
+  await new Promise((ready) => server.listen(port, '127.0.0.1', ready));
+  const stop = () => {
+    clearInterval(clock);
+    mock.drop();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${server.address().port}`, key, drop: () => mock.drop(), stop };
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

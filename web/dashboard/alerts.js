@@ -228,7 +228,8 @@ export class Alerts extends EventTarget {
     what.append(this.symbolButton(alert.symbol), mark, levelOf(alert));
     const source = alert.condition?.source && alert.condition.source !== 'last' ? known(sources, alert.condition.source)?.[1] : '';
     const often = alert.frequency && alert.frequency !== 'once' ? known(frequencies, alert.frequency)?.[1] || alert.frequency : '';
-    const facts = [alert.name, `${source} ${opWords(op)}`.trim(), often, alert.fires > 1 ? `${alert.fires} fires` : ''].filter(Boolean).join(' · ');
+    const facts = [alert.name, `${source} ${opWords(op)}`.trim(), often, alert.fires > 1 ? `${alert.fires} fires` : '',
+      alert.last_fired_at ? clock(alert.last_fired_at) : ''].filter(Boolean).join(' · ');
     const sub = node('div', 'sub');
     sub.append(node('span', `badge ${alert.state}`, alert.state), facts);
     sub.title = facts;

@@ -87,6 +87,7 @@ export class PriceChart extends EventTarget {
       grid: { vertLines: { color: colours.grid }, horzLines: { color: colours.grid } },
       rightPriceScale: { borderColor: colours.line, scaleMargins: { top: 0.08, bottom: 0.2 } },
       timeScale: { borderColor: colours.line, timeVisible: true, secondsVisible: false, rightOffset: 6, barSpacing: 7 },
+      handleScroll: { vertTouchDrag: false }, // On a phone a vertical swipe belongs to the page.
       crosshair: {
         mode: lib.CrosshairMode.Normal,
         vertLine: { color: '#47586a', labelBackgroundColor: '#26323f' },
@@ -145,16 +146,33 @@ export class PriceChart extends EventTarget {
 
   async load(symbol, interval) {
     try {
-      const list = bars(await api.candles(symbol, interval, history));
-      if (symbol !== this.symbol || interval !== this.interval) return;
-      // Frames may have come first; history does not overwrite a younger bar.
-      list.forEach((bar) => !(this.bars.has(bar.time) && bar === list.at(-1)) && this.bars.set(bar.time, bar));
+      if (!(await this.read(symbol, interval))) return;
       this.fill();
       this.chart.timeScale().applyOptions({ barSpacing: 7, rightOffset: 6 });
       this.chart.timeScale().resetTimeScale();
       this.say(this.bars.size === 0 ? 'No trades yet: the first candle appears with the first trade.' : '');
     } catch (problem) {
       if (symbol === this.symbol && interval === this.interval) this.say(problem.message);
+    }
+  }
+
+  // Replaces the bars by the engine's; only an open bar that a frame brought meanwhile is younger and stays.
+  async read(symbol, interval) {
+    const list = bars(await api.candles(symbol, interval, history));
+    if (symbol !== this.symbol || interval !== this.interval) return false;
+    const live = this.bars.get(this.newest());
+    this.bars = new Map(list.map((bar) => [bar.time, bar]));
+    if (live && live.time >= (list.at(-1)?.time ?? 0)) this.bars.set(live.time, live);
+    return true;
+  }
+
+  // After a gap in the link or a sleep of the page: history again, in place.
+  async refresh() {
+    if (!this.chart || !this.symbol || this.bars.size === 0) return;
+    try {
+      if (await this.read(this.symbol, this.interval)) this.restore();
+    } catch {
+      // The next gap, or the next choice, tries again.
     }
   }
 
@@ -183,6 +201,7 @@ export class PriceChart extends EventTarget {
     this.twap.update(drawn.twap);
     this.say('');
     this.write(null);
+    if (this.bars.size > 4 * history) this.refresh(); // A page left open for days sheds what it no longer needs.
     return true;
   }
 

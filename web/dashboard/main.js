@@ -121,9 +121,9 @@ async function fillSparks() {
 
 // Rows out of view hear no frames; they are read in turn, so that sorting by value means something.
 async function fillOutOfView() {
-  const symbols = [...market.rows.keys()];
   let first = true;
   for (;;) {
+    const symbols = [...market.rows.keys()];
     for (let i = 0; i < symbols.length; i += snapshotBatch) {
       const seen = new Set(view);
       const batch = symbols.slice(i, i + snapshotBatch).filter((s) => !seen.has(s));
@@ -158,9 +158,23 @@ async function loadAssets() {
   }
 }
 
+// Another epoch is another start of the engine, perhaps with other assets.
+async function adoptEpoch(epoch) {
+  if (!epoch || epoch === byId('epoch').textContent) return;
+  const again = byId('epoch').textContent !== '—';
+  byId('epoch').textContent = epoch;
+  if (again) showAssets(await loadAssets());
+}
+
+function showAssets(assets) {
+  market.load(assets);
+  byId('asset-count').textContent = market.rows.size.toLocaleString('en');
+  table.arrange();
+}
+
 async function loadStatus() {
   const status = await api.status().catch(() => null);
-  if (status?.epoch) byId('epoch').textContent = status.epoch;
+  adoptEpoch(status?.epoch);
 }
 
 function refuseKey(reason) {
@@ -177,8 +191,11 @@ function useKey() {
 }
 
 function listenFeed() {
-  feed.addEventListener('state', ({ detail }) => showLink(detail));
-  feed.addEventListener('status', ({ detail }) => detail.epoch && (byId('epoch').textContent = detail.epoch));
+  feed.addEventListener('state', ({ detail }) => {
+    showLink(detail);
+    if (detail.state === 'open') chart.refresh();
+  });
+  feed.addEventListener('status', ({ detail }) => adoptEpoch(detail.epoch));
   feed.addEventListener('refused', ({ detail }) => refuseKey(detail));
   feed.addEventListener('authenticated', () => alerts.load());
   feed.addEventListener('slow', () => alerts.toast('Falling behind', 'This page reads more slowly than the engine writes.', 'plain'));
@@ -223,6 +240,7 @@ function listenPage() {
     else return;
     event.preventDefault();
   });
+  document.addEventListener('visibilitychange', () => document.hidden || chart.refresh());
   setInterval(showVitals, 250);
   setInterval(showTitle, 1000);
 }
@@ -235,9 +253,7 @@ async function start() {
   useKey();
   feed.start(api.key());
   loadStatus();
-  market.load(await loadAssets());
-  byId('asset-count').textContent = market.rows.size.toLocaleString('en');
-  table.arrange();
+  showAssets(await loadAssets());
   const first = table.order[0];
   if (!first) return;
   choose(first.symbol);
