@@ -37,6 +37,12 @@ static const struct pxi_message messages[] = {
 /* Streams that carry lists or books of any size, by what follows the '@': they are known before they are read. */
 static const char *const bulk_streams[] = {"depth", "kline", "arr", "miniTicker", "ticker", "continuousKline"};
 
+/* Milliseconds, or microseconds where the URL says timeUnit=MICROSECOND. The former have 15 digits from the year 5138 on. */
+static int read_time(struct px_text text, int64_t *nsp)
+{
+    return pxi_time_units(text, text.len > 14 ? 6 : 3, nsp);
+}
+
 static int read_trade(struct pxi_frame *frame, int root)
 {
     const struct pxi_json *json = frame->json;
@@ -49,7 +55,7 @@ static int read_trade(struct pxi_frame *frame, int root)
         id = pxi_json_find(json, root, "a");
     if (event.symbol.len == 0 || pxi_json_decimal(json, pxi_json_find(json, root, "p"), &event.price) ||
         pxi_json_decimal(json, pxi_json_find(json, root, "q"), &event.size) || pxi_json_uint64(json, id, &event.id) ||
-        pxi_time_units(pxi_json_text(json, pxi_json_find(json, root, "T")), 3, &event.venue_ns))
+        read_time(pxi_json_text(json, pxi_json_find(json, root, "T")), &event.venue_ns))
         return PX_E_FORMAT;
     /* "m": the buyer was the maker, so the seller took. */
     event.side = px_text_is(maker, "true") ? PX_SIDE_SELL : px_text_is(maker, "false") ? PX_SIDE_BUY : PX_SIDE_UNKNOWN;
@@ -69,7 +75,7 @@ static int read_quote(struct pxi_frame *frame, int root)
         pxi_json_decimal(json, pxi_json_find(json, root, "a"), &event.ask) ||
         pxi_json_decimal(json, pxi_json_find(json, root, "A"), &event.ask_size))
         return PX_E_FORMAT;
-    if (time != PXI_NONE && pxi_time_units(pxi_json_text(json, time), 3, &event.venue_ns))
+    if (time != PXI_NONE && read_time(pxi_json_text(json, time), &event.venue_ns))
         return PX_E_FORMAT;
     frame->sink(frame->context, &event);
     return 0;

@@ -88,6 +88,9 @@ START_TEST(test_binance_trade)
                PX_FEED_TRADE);
     ck_assert_uint_eq(seen.events[0].id, 5);
     ck_assert_int_eq(seen.events[0].side, PX_SIDE_BUY);
+    expect_one("binance", "{\"e\":\"trade\",\"s\":\"A\",\"t\":5,\"p\":\"1\",\"q\":\"2\",\"T\":1723161255342123}",
+               PX_FEED_TRADE);
+    ck_assert_int_eq(seen.events[0].venue_ns, INT64_C(1723161255342123000)); /* ?timeUnit=MICROSECOND */
 }
 END_TEST
 
