@@ -1,0 +1,48 @@
+/*
+ * What an observation must pass before it is a price.
+ *
+ *   check   per source: positive, on the tick size, not seen before by its trade id
+ *   jump    per asset: within max_jump_bp of the last accepted trade; else held back until three more trades near the
+ * new level say that it is real
+ *
+ * Private to engine/ingest.
+ */
+#pragma once
+
+#include "base/config.h"
+#include "engine/ingest/observation_private.h"
+
+#define PXI_CONFIRMATIONS 3
+
+enum pxi_verdict { PXI_ACCEPT, PXI_BAD, PXI_DUPLICATE, PXI_QUARANTINE };
+
+struct pxi_filter;
+
+/* PX_E_MEMORY. The configuration must outlive it. */
+int pxi_filter_create(const struct px_config *config, struct pxi_filter **filterp);
+void pxi_filter_destroy(struct pxi_filter **filterp);
+
+/* What a predecessor had accepted last; PX_PRICE_NONE or id 0 where it had nothing. */
+void pxi_filter_seed(struct pxi_filter *filter, px_asset_id asset, int64_t price, px_venue_id venue, uint64_t trade_id);
+
+/*
+ * PXI_ACCEPT, PXI_BAD or PXI_DUPLICATE. Ids of a venue on its own clock only rise. A venue on the receipt clock may be
+ * a recording that begins anew: after a lost connection, or when an id falls back to where the connection began, its
+ * count starts afresh.
+ */
+enum pxi_verdict pxi_filter_check(struct pxi_filter *filter, const struct pxi_observation *observation);
+
+/* PXI_ACCEPT or PXI_QUARANTINE; a trade that passed check and arbitration. */
+enum pxi_verdict pxi_filter_jump(struct pxi_filter *filter, const struct pxi_observation *observation);
+
+/* A connection to the venue was lost. */
+void pxi_filter_lost(struct pxi_filter *filter, px_venue_id venue);
+
+/* Whether this accepted trade is the first of its source since the start or a lost connection. True once. */
+bool pxi_filter_gap_ends(struct pxi_filter *filter, const struct pxi_observation *observation);
+
+/* Bid above ask: told and counted, not refused; it is what the venue shows. */
+static inline bool pxi_crossed(const struct pxi_observation *observation)
+{
+    return observation->quote && observation->price > observation->size;
+}
