@@ -227,9 +227,9 @@ void px_window_compute(const struct px_series_state *state, const struct px_buck
     int64_t width = width_of(window), now_start = floor_to(now_ns, width);
     int64_t from = now_start - (PX_WINDOW_BUCKETS - 1) * width; /* the first bucket that lies wholly inside */
     int64_t cut = width - (now_ns - now_start);                 /* of the bucket before it: the part inside */
+    int64_t edge_width = width, edge_duration;
     struct px_bucket sum;
     __int128 edge_area;
-    int64_t edge_duration;
 
     refresh(closed, width, from, open->start_ns, cache, window);
     sum = cache->window[window].sum;
@@ -240,8 +240,10 @@ void px_window_compute(const struct px_series_state *state, const struct px_buck
     } else if (open->start_ns == from - width) {
         edge_area = join(open->area_hi, open->area_lo);
         edge_duration = open->duration_ns;
+        edge_width = PX_MAX(state->last_ns - open->start_ns, 1); /* it is accounted for up to there; the rest is held below */
+        cut = PX_MAX(cut - (width - edge_width), 0);
     }
-    add_area(&sum, edge_area * cut / width, (int64_t)((__int128)edge_duration * cut / width));
+    add_area(&sum, edge_area * cut / edge_width, (int64_t)((__int128)edge_duration * cut / edge_width));
     hold_to_now(state, now_ns - px_window_ns[window], now_ns, &sum);
     fill_value(&sum, px_window_ns[window], price_scale, valuep);
 }

@@ -4,8 +4,8 @@
  *   TWAP over W at t   integral of the last known price over (t-W, t] / the part of W in which a price was known
  *   VWAP               sum(price * size) / sum(size) over the same window
  *
- * A window is 60 buckets. The integral's far edge cuts a bucket in proportion; it is exact where the price did not move inside
- * that one bucket, and off by at most (high - low of it) / 60 elsewhere. Volume, VWAP, high, low and count cover whole buckets, so they
+ * A window is 60 buckets. The integral's far edge cuts a bucket in proportion: exact where the price did not move inside that one
+ * bucket, off by at most (its high - its low) / 60 where it did and all of it was covered. Volume, VWAP, high, low and count cover whole buckets, so they
  * reach back between 59/60 W and W. A price is held for at most PX_CARRY_NS; after that nothing is known.
  *
  * All arithmetic is exact integers up to the one division at the end. Evaluator only; nothing here blocks or allocates.
