@@ -37,7 +37,8 @@ static const struct pxi_message messages[] = {
 /* Streams that carry lists or books of any size, by what follows the '@': they are known before they are read. */
 static const char *const bulk_streams[] = {"depth", "kline", "arr", "miniTicker", "ticker", "continuousKline"};
 
-/* Milliseconds, or microseconds where the URL says timeUnit=MICROSECOND. The former have 15 digits from the year 5138 on. */
+/* Milliseconds, or microseconds where the URL says timeUnit=MICROSECOND. The former have 15 digits from the year 5138
+ * on. */
 static int read_time(struct px_text text, int64_t *nsp)
 {
     return pxi_time_units(text, text.len > 14 ? 6 : 3, nsp);
