@@ -5,6 +5,8 @@
 struct source_state {
     uint64_t last_id;  /* highest seen; 0 none */
     uint64_t first_id; /* of this connection; 0 none */
+    uint64_t run_id;   /* last of the run of rising ids below last_id */
+    uint32_t run;      /* its length */
     bool gap;          /* nothing accepted since the connection was lost */
 };
 
@@ -75,6 +77,21 @@ static bool valid(const struct px_config_asset *asset, const struct pxi_observat
     return !observation->quote || on_tick(asset, observation->size);
 }
 
+/* An id that is not above the highest: whether it begins, or has by now shown, a new count. */
+static bool renumbered(struct source_state *source, const struct pxi_observation *observation)
+{
+    uint64_t id = observation->trade_id;
+
+    if (observation->replayed)
+        return false;
+    if (source->first_id != 0 && source->last_id != source->first_id && id <= source->first_id)
+        return true;
+    if (id != source->run_id)
+        source->run = id > source->run_id ? source->run + 1 : 1;
+    source->run_id = id;
+    return source->run >= PXI_RENUMBERED;
+}
+
 static bool seen_before(struct pxi_filter *filter, const struct pxi_observation *observation)
 {
     struct source_state *source = source_of(filter, observation);
@@ -82,13 +99,16 @@ static bool seen_before(struct pxi_filter *filter, const struct pxi_observation 
 
     if (observation->quote || id == 0)
         return false;
-    if (source->last_id != source->first_id && id <= source->first_id && replays(filter, observation->venue))
-        source->last_id = source->first_id = 0; /* the recording begins again */
-    if (id <= source->last_id)
-        return true;
+    if (id <= source->last_id) {
+        if (!renumbered(source, observation))
+            return true;
+        source->first_id = 0;
+    }
     if (source->first_id == 0)
         source->first_id = id;
     source->last_id = id;
+    source->run = 0;
+    source->run_id = 0;
     return false;
 }
 

@@ -13,6 +13,7 @@
 #include "engine/ingest/observation_private.h"
 
 #define PXI_CONFIRMATIONS 3
+#define PXI_RENUMBERED    8
 
 enum pxi_verdict { PXI_ACCEPT, PXI_BAD, PXI_DUPLICATE, PXI_QUARANTINE };
 
@@ -26,9 +27,10 @@ void pxi_filter_destroy(struct pxi_filter **filterp);
 void pxi_filter_seed(struct pxi_filter *filter, px_asset_id asset, int64_t price, px_venue_id venue, uint64_t trade_id);
 
 /*
- * PXI_ACCEPT, PXI_BAD or PXI_DUPLICATE. Ids of a venue on its own clock only rise. A venue on the receipt clock may be
- * a recording that begins anew: after a lost connection, or when an id falls back to where the connection began, its
- * count starts afresh.
+ * PXI_ACCEPT, PXI_BAD or PXI_DUPLICATE. An id not above the highest of its source is a duplicate, but a venue may start
+ * its count anew (a recording in a circle, a test venue restarted). That is believed when an id falls back to where the
+ * connection began, or when PXI_RENUMBERED trades in a row rise below the highest; and after a lost connection where
+ * the clock is the receipt's.
  */
 enum pxi_verdict pxi_filter_check(struct pxi_filter *filter, const struct pxi_observation *observation);
 

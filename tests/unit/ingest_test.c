@@ -175,6 +175,31 @@ START_TEST(test_filter_recordings)
 }
 END_TEST
 
+/* The venue's own clock, and a count that starts anew after a lost connection: seven dropped, then believed. */
+START_TEST(test_filter_renumbered)
+{
+    struct pxi_observation greeting = trade(100, 1);
+
+    open_filter();
+    expect_check(trade(100, 1000), PXI_ACCEPT);
+    expect_check(trade(100, 1001), PXI_ACCEPT);
+    pxi_filter_lost(filter, 0);
+    greeting.replayed = true;
+    for (uint64_t id = 2; id < 60; id++) {
+        greeting.trade_id = id;
+        expect_check(greeting, PXI_DUPLICATE);
+    }
+    for (uint64_t id = 1; id < PXI_RENUMBERED; id++) {
+        expect_check(trade(100, id), PXI_DUPLICATE);
+        expect_check(trade(100, id), PXI_DUPLICATE);
+    }
+    expect_check(trade(100, PXI_RENUMBERED), PXI_ACCEPT);
+    expect_check(trade(100, PXI_RENUMBERED), PXI_DUPLICATE);
+    expect_check(trade(100, PXI_RENUMBERED + 1), PXI_ACCEPT);
+    pxi_filter_destroy(&filter);
+}
+END_TEST
+
 START_TEST(test_filter_jump)
 {
     open_filter();
@@ -467,6 +492,7 @@ int main(void)
     tcase_add_test(tcase, test_filter_bad);
     tcase_add_test(tcase, test_filter_duplicates);
     tcase_add_test(tcase, test_filter_recordings);
+    tcase_add_test(tcase, test_filter_renumbered);
     tcase_add_test(tcase, test_filter_jump);
     tcase_add_test(tcase, test_filter_gap);
     tcase_add_test(tcase, test_arbitrate);
