@@ -10,6 +10,8 @@ import gzip
 import json
 import os
 import pathlib
+import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -53,14 +55,14 @@ class Venue:
         return {key: int(value) for key, value in (word.split("=") for word in line.split()[1:])}
 
 
-def connect(url):
-    return websockets.connect(url, max_size=None, max_queue=None, ping_interval=None, compression=None)
+def connect(url, tls=None):
+    return websockets.connect(url, ssl=tls, max_size=None, max_queue=None, ping_interval=None, compression=None)
 
 
-async def listen(url, says=(), seconds=30):
+async def listen(url, says=(), seconds=30, tls=None):
     """All frames until the venue closes."""
     frames = []
-    async with connect(url) as socket:
+    async with connect(url, tls) as socket:
         for message in says:
             await socket.send(message if isinstance(message, str) else json.dumps(message))
         try:
@@ -283,9 +285,21 @@ async def test_15_stalls_and_disconnects():
         assert sum(gap > 0.3 for gap in gaps[1:]) in (1, 2), "stalls of 0.4 s"
         async with connect(venue.url + "/stream?streams=a00001usd@trade") as socket:
             assert json.loads(await socket.recv())["data"]["t"] > len(gaps), "the market went on meanwhile"
-        import signal
         summary = venue.summary(signal.SIGTERM)
         assert summary["disconnects"] >= 1 and summary["connections"] == 2 and summary["unheard"] > 0
+
+
+async def test_16_tls():
+    with tempfile.TemporaryDirectory() as folder:
+        cert, key = f"{folder}/cert.pem", f"{folder}/key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                        "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
+                        "-out", cert], check=True, capture_output=True)
+        trust = ssl.create_default_context(cafile=cert)
+        with Venue("--assets", 5, "--rate", 100, "--ticks", 500, "--exit-when-done", "--cert", cert, "--key", key) as venue:
+            url = venue.url.replace("ws:", "wss:") + "/stream?streams=a00003usd@trade"
+            frames = await listen(url, tls=trust)
+            assert [json.loads(frame)["data"]["t"] for frame in frames] == list(range(1, 101))
 
 
 def skip(reason):

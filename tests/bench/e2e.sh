@@ -1,0 +1,87 @@
+#!/bin/bash
+# e2e: 10,000 assets x 1 tick/s through the whole engine, against the limit of 200 ms
+#
+# Usage: e2e.sh [--quick] [--bin DIR] [--assets N] [--alerts N] [--seconds N]
+# The venue, the engine and the client run on this machine; processor time is counted for the engine alone. --quick ends
+# within 45 s. Exit code 0: limit kept and nothing lost; 77: the programs are not built.
+set -u
+here=$(cd "$(dirname "$0")/../.." && pwd)
+bin='' assets=10000 alerts=5000 seconds=60 warm_up=5
+
+while [ $# -gt 0 ]; do
+    case "$1" in
+    --quick) seconds=20 warm_up=2 alerts=2000 ;;
+    --bin) bin=$2 && shift ;;
+    --assets) assets=$2 && shift ;;
+    --alerts) alerts=$2 && shift ;;
+    --seconds) seconds=$2 && shift ;;
+    *) sed -n '2,6s/^# \{0,1\}//p' "$0" && exit 64 ;;
+    esac
+    shift
+done
+
+for folder in "$bin" "$here/build/release/bin" "$here/build/dev/bin"; do
+    if [ -n "$folder" ] && [ -x "$folder/pxengine" ] && [ -x "$folder/pxvenue" ] && [ -x "$folder/e2e_client" ]; then
+        bin=$folder
+        break
+    fi
+done
+if [ ! -x "$bin/pxengine" ]; then
+    echo "SKIP: pxengine, pxvenue and e2e_client are not in build/release/bin"
+    [ "${PX_REQUIRE_ALL:-}" = 1 ] && exit 1
+    exit 77
+fi
+
+work=$(mktemp -d /tmp/pxengine-e2e.XXXXXX)
+venue= engine=
+end() {
+    [ -n "$engine" ] && kill -TERM "$engine" 2>/dev/null && wait "$engine" 2>/dev/null
+    [ -n "$venue" ] && kill -TERM "$venue" 2>/dev/null && wait "$venue" 2>/dev/null
+    rm -rf "$work"
+}
+trap end EXIT
+trap 'exit 130' INT TERM
+
+# Waits up to 5 s for a line that begins with $2 in the file $1, and prints what follows.
+await() {
+    for _ in $(seq 50); do
+        sed -n "s/^$2//p" "$1" | grep -m 1 . && return
+        sleep 0.1
+    done
+    echo "e2e: no '$2' in $1" >&2
+    return 1
+}
+
+market=(--assets "$assets" --seed 7 --no-quotes --time-unit us)
+"$bin/pxvenue" "${market[@]}" --list >"$work/list" || exit 1
+"$bin/pxvenue" "${market[@]}" --port 0 --quiet --settle 500 --journal "$work/journal" >"$work/venue.out" &
+venue=$!
+venue_port=$(await "$work/venue.out" port=) || exit 1
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
+{
+    echo "listen: 127.0.0.1:$port"
+    echo "data: $work/data"
+    echo "log_level: warn"
+    echo "limits: {alerts_per_owner: 1000000, requests_per_second: 1000000, subscriptions_per_connection: $assets}"
+    echo "venues: [{name: v, dialect: binance, url: \"ws://127.0.0.1:$venue_port\", clock: venue, stale_after: 10s}]"
+    echo "assets:"
+    awk '{ printf "- {symbol: %s, decimals: %s, size_decimals: %s, tick: \"%s\", sources: {v: %s}}\n", $2, $3, $4, $5, $1 }' \
+        "$work/list"
+} >"$work/pxengine.yaml"
+
+mkdir -p "$work/data"
+key=$("$bin/pxengine" key add --data "$work/data") || exit 1
+"$bin/pxengine" run --config "$work/pxengine.yaml" 2>"$work/engine.log" &
+engine=$!
+
+"$bin/e2e_client" --port "$port" --key "$key" --list "$work/list" --journal "$work/journal" --engine "$engine" \
+    --venue "$venue" --seconds "$seconds" --warm-up "$warm_up" --alerts "$alerts" >"$work/report"
+code=$?
+if [ $code -ne 0 ] && [ -s "$work/engine.log" ]; then
+    echo "e2e: the engine's log ends with" >&2
+    tail -n 15 "$work/engine.log" >&2
+fi
+sed 's/^summary/venue:/p;d' "$work/venue.out"
+cat "$work/report"
+exit $code
