@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """pxvenue against an independent WebSocket client: what it answers, that it changes nothing, that a seed repeats itself.
 
-Usage: venue_test.py PXVENUE   (recordings: $PX_RECORDINGS, or ../shared/data beside the repository)
+Usage: venue_test.py [NUMBER...]   Needs pxvenue in $PX_BIN (default build/dev/bin); recordings in $PX_RECORDINGS.
 Numbered by difficulty: the first failure is the simplest broken thing.
 """
 import asyncio
@@ -20,6 +20,7 @@ import time
 import websockets
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
+PXVENUE = str(pathlib.Path(os.environ.get("PX_BIN", REPO / "build" / "dev" / "bin")) / "pxvenue")
 RECORDINGS = pathlib.Path(os.environ.get("PX_RECORDINGS", REPO.parent / "shared" / "data"))
 HFT = RECORDINGS / "hftbacktest-binance" / "spot"
 CRYPTOFEED = RECORDINGS / "cryptofeed-ws"
@@ -29,7 +30,7 @@ class Venue:
     """One pxvenue on a port of its own choice."""
 
     def __init__(self, *options):
-        self.process = subprocess.Popen([sys.argv[1], "--port", "0", "--quiet", *map(str, options)],
+        self.process = subprocess.Popen([PXVENUE, "--port", "0", "--quiet", *map(str, options)],
                                         stdout=subprocess.PIPE, text=True)
         self.head = {}
         while "seed" not in self.head:
@@ -89,16 +90,16 @@ def cryptofeed_frames(name):
 
 
 def test_01_help_teaches():
-    text = subprocess.run([sys.argv[1], "--help"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run([PXVENUE, "--help"], capture_output=True, text=True, check=True).stdout
     for option in ("--replay", "--assets", "--script", "--drop", "--journal", "--port"):
         assert option in text, option
-    bad = subprocess.run([sys.argv[1], "--assets", "ten"], capture_output=True, text=True)
+    bad = subprocess.run([PXVENUE, "--assets", "ten"], capture_output=True, text=True)
     assert bad.returncode == 2 and "wants an integer" in bad.stderr
-    assert subprocess.run([sys.argv[1], "--frobnicate"], capture_output=True).returncode == 2
+    assert subprocess.run([PXVENUE, "--frobnicate"], capture_output=True).returncode == 2
 
 
 def test_02_list_shows_real_ticks():
-    out = subprocess.run([sys.argv[1], "--symbols", "BTCUSD,SHIBUSD", "--list"], capture_output=True, text=True, check=True)
+    out = subprocess.run([PXVENUE, "--symbols", "BTCUSD,SHIBUSD", "--list"], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines() == ["BTCUSD BTC-USD 2 5 0.01 61685.99", "SHIBUSD SHIB-USD 8 0 0.00000001 0.00001388"]
 
 
@@ -310,7 +311,7 @@ def skip(reason):
 def main():
     tests = sorted((name, test) for name, test in globals().items() if name.startswith("test_"))
     recorded = HFT.is_dir() and CRYPTOFEED.is_dir()
-    only = sys.argv[2:]
+    only = sys.argv[1:]
     for name, test in tests:
         if only and not any(name.startswith(f"test_{number}") for number in only):
             continue
