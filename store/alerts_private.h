@@ -1,0 +1,58 @@
+/* Inside store/alerts*.c and store/event.c. */
+#pragma once
+
+#include "store/alerts.h"
+#include "store/db_private.h"
+
+enum {
+    PXI_ALERTS_DEFAULT,
+    PXI_ALERTS_ALERTS,
+    PXI_ALERTS_OWNERS,
+    PXI_ALERTS_EVENTS,
+    PXI_ALERTS_MINE,
+    PXI_ALERTS_OUTBOX,
+    PXI_ALERTS_META,
+    PXI_ALERTS_FAMILIES
+};
+
+#define PXI_OWNER_KEY 32 /* "count/" and an owner */
+
+struct pxi_owner_count {
+    char owner[PX_OWNER_SIZE];
+    uint64_t count;
+};
+
+struct px_alerts {
+    struct pxi_db db;
+    const struct px_names *names;
+    uint64_t eseq, count;           /* with the group under way */
+    uint64_t told_from, told_until; /* outbox rows in (from, until] go with the next commit */
+    bool dirty;
+    unsigned changes;
+    struct px_alert_id touched[2 * PX_ALERTS_GROUP_MAX]; /* of the group; open addressing, {0, 0} = free */
+    unsigned owners;
+    struct pxi_owner_count owner[64]; /* counts that the group has changed */
+};
+
+/*   0         24        32        40
+ *   | owner   | hi BE   | lo BE   |        the owner's text is filled up with zeros */
+#define PXI_ALERT_KEY 40
+/*   0         24        32
+ *   | owner   | eseq BE |  */
+#define PXI_MINE_KEY 32
+
+void pxi_alert_key(uint8_t key[PXI_ALERT_KEY], const char *owner, struct px_alert_id id);
+void pxi_mine_key(uint8_t key[PXI_MINE_KEY], const char *owner, uint64_t eseq);
+void pxi_id_key(uint8_t key[16], struct px_alert_id id);
+struct px_alert_id pxi_id_from_key(const uint8_t key[16]);
+
+/* Decodes a row and finds the asset of today; the level follows if the asset's decimals have changed. */
+int pxi_alert_row(const struct px_alerts *alerts, const void *value, size_t len, struct px_alert *alertp);
+
+#define PXI_EVENT_MAX 768
+
+/* A fire with texts in the place of numbers that change with the configuration. */
+size_t pxi_event_encode(const struct px_alerts *alerts, const struct px_alert_event *event, const char *symbol,
+                        uint8_t bytes[PXI_EVENT_MAX]);
+int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n, struct px_alert_event *eventp);
+int pxi_event_get(const struct px_alerts *alerts, uint64_t eseq, struct px_alert_event *eventp);

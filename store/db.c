@@ -1,0 +1,179 @@
+#include "store/db_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+#define CACHE_BYTES   (64u << 20)
+#define WAL_BYTES_MAX (128u << 20)
+#define OPEN_FILES    256
+
+/* One block cache for all databases of the process. It lives as long as the process does. */
+static rocksdb_cache_t *shared_cache(void)
+{
+    static rocksdb_cache_t *cache;
+
+    if (!cache)
+        cache = rocksdb_cache_create_lru(CACHE_BYTES);
+    return cache;
+}
+
+/* Takes the message. */
+static int failed(const struct pxi_db *db, const char *what, char *message)
+{
+    px_log(PX_LOG_ERROR, "store_failed what=%s path=%s error=\"%s\"", what, db->path, message);
+    rocksdb_free(message);
+    return PX_E_IO;
+}
+
+/* Modest: the keeper shares a small machine with the tick path, and most of its rows are written once in order. */
+static void set_options(struct pxi_db *db, size_t buffer_bytes)
+{
+    rocksdb_options_t *o = db->options = rocksdb_options_create();
+
+    rocksdb_options_set_create_if_missing(o, 1);
+    rocksdb_options_set_create_missing_column_families(o, 1);
+    rocksdb_options_set_write_buffer_size(o, buffer_bytes);
+    rocksdb_options_set_max_write_buffer_number(o, 3);
+    rocksdb_options_set_max_total_wal_size(o, WAL_BYTES_MAX);
+    rocksdb_options_set_max_open_files(o, OPEN_FILES);
+    rocksdb_options_set_max_background_jobs(o, 2);
+    rocksdb_options_set_max_file_opening_threads(o, 1);
+    rocksdb_options_set_bytes_per_sync(o, 1u << 20);
+    rocksdb_options_set_keep_log_file_num(o, 4);
+    rocksdb_options_set_max_log_file_size(o, 4u << 20);
+    rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+    rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+
+    db->table = rocksdb_block_based_options_create();
+    rocksdb_block_based_options_set_block_cache(db->table, shared_cache());
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(db->table, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(db->table, 1);
+    rocksdb_block_based_options_set_filter_policy(db->table, rocksdb_filterpolicy_create_bloom_full(10));
+    rocksdb_options_set_block_based_table_factory(o, db->table);
+
+    db->read = rocksdb_readoptions_create();
+    db->buffered = rocksdb_writeoptions_create();
+    db->synced = rocksdb_writeoptions_create();
+    rocksdb_writeoptions_set_sync(db->synced, 1);
+    db->batch = rocksdb_writebatch_create();
+}
+
+int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families, unsigned count, size_t buffer_bytes)
+{
+    const rocksdb_options_t *options[PXI_FAMILIES_MAX];
+    char *message = NULL;
+
+    memset(db, 0, sizeof *db);
+    PX_CHECK(count <= PXI_FAMILIES_MAX);
+    if (!px_text_copy(db->path, sizeof db->path, px_text_of(path)))
+        return PX_E_TOO_LARGE;
+    set_options(db, buffer_bytes);
+    for (unsigned i = 0; i < count; i++)
+        options[i] = db->options;
+    db->db = rocksdb_open_column_families(db->options, path, (int)count, families, options, db->family, &message);
+    if (message) {
+        int error = failed(db, "open", message);
+
+        pxi_db_close(db);
+        return error;
+    }
+    db->families = count;
+    return 0;
+}
+
+/* Debian's RocksDB is built with asserts and aborts when a family's handle outlives its database: handles first. */
+void pxi_db_close(struct pxi_db *db)
+{
+    if (!db->options)
+        return;
+    for (unsigned i = 0; i < db->families; i++)
+        rocksdb_column_family_handle_destroy(db->family[i]);
+    if (db->db)
+        rocksdb_close(db->db);
+    rocksdb_writebatch_destroy(db->batch);
+    rocksdb_writeoptions_destroy(db->synced);
+    rocksdb_writeoptions_destroy(db->buffered);
+    rocksdb_readoptions_destroy(db->read);
+    rocksdb_block_based_options_destroy(db->table);
+    rocksdb_options_destroy(db->options);
+    memset(db, 0, sizeof *db);
+}
+
+void pxi_put(struct pxi_db *db, unsigned family, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+    rocksdb_writebatch_put_cf(db->batch, db->family[family], key, key_len, value, value_len);
+}
+
+void pxi_delete(struct pxi_db *db, unsigned family, const void *key, size_t key_len)
+{
+    rocksdb_writebatch_delete_cf(db->batch, db->family[family], key, key_len);
+}
+
+int pxi_commit(struct pxi_db *db, bool sync)
+{
+    char *message = NULL;
+
+    rocksdb_write(db->db, sync ? db->synced : db->buffered, db->batch, &message);
+    rocksdb_writebatch_clear(db->batch);
+    return message ? failed(db, "write", message) : 0;
+}
+
+int pxi_db_sync(struct pxi_db *db)
+{
+    char *message = NULL;
+
+    rocksdb_flush_wal(db->db, 1, &message);
+    return message ? failed(db, "sync", message) : 0;
+}
+
+int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t key_len, void *value, size_t size,
+            size_t *lenp)
+{
+    char *message = NULL;
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned_cf(db->db, db->read, db->family[family], key, key_len, &message);
+    size_t len = 0;
+
+    if (message)
+        return failed(db, "read", message);
+    if (!slice)
+        return PX_E_NOT_FOUND;
+    const char *at = rocksdb_pinnableslice_value(slice, &len);
+    if (len <= size)
+        memcpy(value, at, len);
+    rocksdb_pinnableslice_destroy(slice);
+    *lenp = len;
+    return len <= size ? 0 : PX_E_FORMAT;
+}
+
+rocksdb_iterator_t *pxi_scan(const struct pxi_db *db, unsigned family)
+{
+    return rocksdb_create_iterator_cf(db->db, db->read, db->family[family]);
+}
+
+const uint8_t *pxi_scan_key(const rocksdb_iterator_t *scan, const void *prefix, size_t prefix_len, size_t key_len)
+{
+    size_t len;
+
+    if (!rocksdb_iter_valid(scan))
+        return NULL;
+    const char *key = rocksdb_iter_key(scan, &len);
+    return len == key_len && memcmp(key, prefix, prefix_len) == 0 ? (const uint8_t *)key : NULL;
+}
+
+int pxi_scan_end(rocksdb_iterator_t *scan)
+{
+    char *message = NULL;
+
+    rocksdb_iter_get_error(scan, &message);
+    rocksdb_iter_destroy(scan);
+    if (!message)
+        return 0;
+    px_log(PX_LOG_ERROR, "store_failed what=scan error=\"%s\"", message);
+    rocksdb_free(message);
+    return PX_E_IO;
+}
