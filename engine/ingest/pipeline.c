@@ -10,7 +10,8 @@ static void accept_trade(struct pxi_ingest *ingest, const struct pxi_observation
         pxi_publish(ingest->publisher, observation, PX_TICK_QUARANTINED, fresh);
         return;
     }
-    if (pxi_filter_gap_ends(ingest->filter, observation))
+    /* What the venue tells again is from within the gap; the gap ends with the first trade of the present. */
+    if (observation->replayed || pxi_filter_gap_ends(ingest->filter, observation))
         flags |= PX_TICK_AFTER_GAP;
     px_stat_add(ingest->stats, PX_STAT_TICK_TRADES, 1);
     pxi_publish(ingest->publisher, observation, flags, fresh);

@@ -443,6 +443,7 @@ START_TEST(test_pipeline)
     struct pxi_ingest ingest = {.heritage = &heritage, .config = &config};
     struct pxi_link link = {.ingest = &ingest, .venue = 0}, second = {.ingest = &ingest, .venue = 1};
     struct px_feed_event event = trade_event("BTCUSD", "100.00", "1");
+    struct px_feed_event greeting = event;
     uint64_t *count;
 
     open_region();
@@ -453,6 +454,9 @@ START_TEST(test_pipeline)
     ck_assert_int_eq(pxi_normaliser_create(&config, &ingest.normaliser), 0);
     ck_assert_int_eq(pxi_filter_create(&config, &ingest.filter), 0);
     ck_assert_int_eq(pxi_arbiter_create(&config, ingest.now, &ingest.arbiter), 0);
+    greeting.id--;
+    greeting.replayed = true;
+    pxi_ingest_event(&link, &greeting);
     pxi_ingest_event(&link, &event);
     pxi_ingest_event(&link, &event);
     event.symbol = PX_TEXT("XBT/USD");
@@ -465,14 +469,16 @@ START_TEST(test_pipeline)
     event = trade_event("BTCUSD", "1.001", "1");
     pxi_ingest_event(&link, &event);
     pxi_publisher_flush(publisher);
-    ck_assert_uint_eq(count[PX_STAT_TICK_TRADES], 1);
+    ck_assert_uint_eq(count[PX_STAT_TICK_TRADES], 2);
     ck_assert_uint_eq(count[PX_STAT_TICK_DUPLICATE], 1);
     ck_assert_uint_eq(count[PX_STAT_TICK_SECONDARY], 1);
     ck_assert_uint_eq(count[PX_STAT_TICK_QUARANTINED], 1);
     ck_assert_uint_eq(count[PX_STAT_TICK_UNKNOWN], 1);
     ck_assert_uint_eq(count[PX_STAT_TICK_BAD], 1);
-    ck_assert_uint_eq(px_ring_tail(shm.ticks), 2);
+    ck_assert_uint_eq(px_ring_tail(shm.ticks), 3);
     ck_assert_int_eq(tick_at(0).flags, PX_TICK_AFTER_GAP | PX_TICK_BUYER);
+    ck_assert_int_eq(tick_at(1).flags, PX_TICK_AFTER_GAP | PX_TICK_BUYER);
+    ck_assert_int_eq(tick_at(2).flags, PX_TICK_QUARANTINED | PX_TICK_BUYER);
     ck_assert_int_eq(price_now().price, 10000);
     pxi_arbiter_destroy(&ingest.arbiter);
     pxi_filter_destroy(&ingest.filter);
