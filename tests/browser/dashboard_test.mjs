@@ -116,8 +116,9 @@ async function alertFires(page) {
 // The level is the price of the moment: a walk comes back to it soon.
 async function crossingFires(page) {
   const level = (await text(page, '#chart-last')).replaceAll(',', '');
-  await alertIsSet(page, 'crossing', level, 'crossing now');
-  await page.locator('#fire-list li', { hasText: 'crossing now' }).waitFor();
+  await alertIsSet(page, 'crossing_up', level, 'crossing up');
+  await alertIsSet(page, 'crossing_down', level, 'crossing down');
+  await page.locator('#fire-list li', { hasText: 'crossing' }).first().waitFor();
 }
 
 async function clickSetsTheLevel(page) {

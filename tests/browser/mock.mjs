@@ -175,7 +175,7 @@ class Mock {
     const level = body.condition?.level ?? '';
     const wrong = !/^-?\d+(\.\d+)?$/.test(level) ? 'must be a decimal' : Number(level) <= 0 ? 'must be greater than 0' : '';
     if (wrong) return problem(res, 422, 'validation', 'The alert is not valid', [{ pointer: '/condition/level', detail: wrong }]);
-    const alert = { id: `al_${randomBytes(13).toString('hex')}`, ...body, state: 'armed', version: 1, created_at: now(), last_fired_at: null, fires: 0 };
+    const alert = { id: `al_${randomBytes(13).toString('hex')}`, frequency: 'once', ...body, state: 'armed', version: 1, created_at: now(), last_fired_at: null, fires: 0 };
     alert.prev = this.bySymbol.get(body.symbol).p;
     this.alerts.set(alert.id, alert);
     return json(res, alert, 201);

@@ -7,22 +7,16 @@ const mostFires = 200; // Shown, not kept: the engine keeps them all.
 const toastTime = 12000;
 const mostToasts = 4;
 
-// Values of the API, words for people; the order is that of the menu.
+// Values of the API, words and marks for people; the order is that of the menu.
 const ops = [
-  ['crossing', 'crosses', '⇅'], ['crossing_up', 'crosses up', '↑'], ['crossing_down', 'crosses down', '↓'],
+  ['crossing_up', 'crosses up', '↑'], ['crossing_down', 'crosses down', '↓'],
   ['greater_or_equal', 'is at or above', '≥'], ['less_or_equal', 'is at or below', '≤'],
-  ['greater_than', 'is above', '>'], ['less_than', 'is below', '<'],
 ];
-const sources = [
-  ['last', 'last'], ['bid', 'bid'], ['ask', 'ask'], ['mid', 'mid'],
-  ['twap_1m', 'TWAP 1m'], ['twap_5m', 'TWAP 5m'], ['twap_15m', 'TWAP 15m'],
-];
-const frequencies = [['once', 'once'], ['every_time', 'every time'], ['once_per_minute', 'once per minute']];
-const spellings = { '>=': 'greater_or_equal', '<=': 'less_or_equal', '>': 'greater_than', '<': 'less_than' };
+const spellings = { '>=': 'greater_or_equal', '<=': 'less_or_equal' };
 
-const known = (list, value) => list.find(([id]) => id === (spellings[value] || value));
-const opWords = (op) => known(ops, op)?.[1] || String(op).replaceAll('_', ' ');
-const opMark = (op) => known(ops, op)?.[2] || '•';
+const known = (op) => ops.find(([id]) => id === (spellings[op] || op));
+const opWords = (op) => known(op)?.[1] || String(op).replaceAll('_', ' ');
+const opMark = (op) => known(op)?.[2] || '•';
 const byId = (id) => document.getElementById(id);
 
 function clock(time) {
@@ -57,8 +51,7 @@ export class Alerts extends EventTarget {
     this.symbol = '';
     this.form = byId('alert-form');
     this.level = byId('form-level');
-    [['form-op', ops], ['form-source', sources], ['form-frequency', frequencies]].forEach(([id, rows]) =>
-      byId(id).append(...rows.map(([value, words]) => new Option(words, value))));
+    byId('form-op').append(...ops.map(([value, words]) => new Option(words, value)));
     this.listen();
     this.draw();
     this.drawFires();
@@ -175,12 +168,8 @@ export class Alerts extends EventTarget {
 
   // The level goes out as typed (without the thousands' commas): the engine is the judge, and says what is wrong with it.
   body() {
-    const { op, source, level, name, frequency } = this.form.elements;
-    const body = {
-      symbol: this.symbol,
-      condition: { op: op.value, source: source.value, level: level.value.trim().replaceAll(',', '') },
-      frequency: frequency.value,
-    };
+    const { op, level, name } = this.form.elements;
+    const body = { symbol: this.symbol, condition: { op: op.value, level: level.value.trim().replaceAll(',', '') } };
     if (name.value.trim()) body.name = name.value.trim();
     return body;
   }
@@ -224,12 +213,13 @@ export class Alerts extends EventTarget {
     const what = node('div', 'what num');
     const op = alert.condition?.op;
     const mark = node('span', 'mark', opMark(op));
-    mark.setAttribute('aria-hidden', 'true');
+    mark.setAttribute('role', 'img');
+    mark.setAttribute('aria-label', opWords(op));
     what.append(this.symbolButton(alert.symbol), mark, levelOf(alert));
-    const source = alert.condition?.source && alert.condition.source !== 'last' ? known(sources, alert.condition.source)?.[1] : '';
-    const often = alert.frequency && alert.frequency !== 'once' ? known(frequencies, alert.frequency)?.[1] || alert.frequency : '';
-    const facts = [alert.name, `${source} ${opWords(op)}`.trim(), often, alert.fires > 1 ? `${alert.fires} fires` : '',
-      alert.last_fired_at ? clock(alert.last_fired_at) : ''].filter(Boolean).join(' · ');
+    const source = (alert.condition?.source || 'last').replace('last', '');
+    const often = (alert.frequency || 'once').replace(/^once$/, '');
+    const words = alert.name || `${source} ${opWords(op)}`.trim();
+    const facts = [alert.last_fired_at ? clock(alert.last_fired_at) : '', words, often, alert.fires > 1 ? `${alert.fires} fires` : ''].filter(Boolean).join(' · ');
     const sub = node('div', 'sub');
     sub.append(node('span', `badge ${alert.state}`, alert.state), facts);
     sub.title = facts;

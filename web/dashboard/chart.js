@@ -1,7 +1,7 @@
 // The chart: candles, volume and the average. Only here do prices become floats, because pixels need them;
 // what is written in the legend comes from the engine's own text.
 
-import { fixed, group, isDecimal, price, short } from './decimal.js';
+import { compare, fixed, group, isDecimal, price, short } from './decimal.js';
 import * as api from './api.js';
 
 const history = 500;
@@ -124,7 +124,7 @@ export class PriceChart extends EventTarget {
     this.interval = interval;
     this.markButtons();
     this.clear();
-    this.dispatchEvent(new CustomEvent('show', { detail: { symbol, seconds: this.step() } }));
+    this.dispatchEvent(new CustomEvent('show', { detail: symbol }));
     if (!this.chart) return;
     const places = decimals ?? 2;
     this.candles.applyOptions({ priceFormat: { type: 'custom', minMove: 10 ** -places, formatter: (v) => group(v.toFixed(places)) } });
@@ -205,13 +205,20 @@ export class PriceChart extends EventTarget {
     return true;
   }
 
-  // An `ohlc` frame: the open candle as the engine sees it.
+  // An `ohlc` frame: the open minute as the engine sees it. It is the open candle itself, or widens that of a longer interval,
+  // whose volume and average then come with the next correction.
   live(item) {
-    if (!this.chart || item.symbol !== this.symbol || Number(item.interval) * 60 !== this.step() || !isDecimal(item.close)) return;
-    const time = seconds(item.interval_begin);
+    if (!this.chart || item.symbol !== this.symbol || !isDecimal(item.close)) return;
+    const minute = { time: seconds(item.interval_begin), o: item.open, h: item.high, l: item.low, c: item.close, v: item.volume ?? null, twap: null };
+    const time = Math.floor(minute.time / this.step()) * this.step();
     const known = this.bars.get(time);
-    const bar = { time, o: item.open, h: item.high, l: item.low, c: item.close, v: item.volume ?? null, twap: known?.twap ?? null };
-    if (!this.merge(bar)) this.restore();
+    if (!this.merge(known ? this.widened(known, minute) : { ...minute, time })) this.restore();
+    if (!known) this.correct(); // A new candle has no average yet, and the one before may now be final.
+  }
+
+  widened(bar, minute) {
+    if (this.interval === '1m') return { ...minute, twap: bar.twap };
+    return { ...bar, h: compare(minute.h, bar.h) > 0 ? minute.h : bar.h, l: compare(minute.l, bar.l) < 0 ? minute.l : bar.l, c: minute.c };
   }
 
   async correct() {
@@ -237,12 +244,13 @@ export class PriceChart extends EventTarget {
     if (range) this.chart.timeScale().setVisibleLogicalRange(range);
   }
 
+  // Dashed lines at the levels of alerts: bright and named while armed, a trace afterwards.
   drawLines(alerts) {
     if (!this.chart) return;
     this.lines.forEach((line) => this.candles.removePriceLine(line));
     this.lines = alerts.map(({ level, title, armed }) => this.candles.createPriceLine({
-      price: Number(level), color: armed ? '#6cb0ff' : '#4d5d6e', lineWidth: 1, lineStyle: 2, axisLabelVisible: true, title,
-      axisLabelColor: armed ? '#2a5f9e' : '#33404d', axisLabelTextColor: '#ffffff',
+      price: Number(level), color: armed ? '#6cb0ff' : '#33414f', lineWidth: 1, lineStyle: 2, axisLabelVisible: armed, title: armed ? title : '',
+      axisLabelColor: '#2a5f9e', axisLabelTextColor: '#ffffff',
     }));
   }
 

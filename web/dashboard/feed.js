@@ -31,6 +31,7 @@ export class Feed extends EventTarget {
   // A changed key means a new session.
   restart(token) {
     this.token = token;
+    this.lastFire = null;
     this.tries = 0;
     if (this.socket) this.socket.close(1000);
     else this.connect();
@@ -77,8 +78,23 @@ export class Feed extends EventTarget {
       this.dispatchEvent(new CustomEvent('refused', { detail: answer.error || 'the key was not accepted' }));
       return;
     }
-    this.request('subscribe', { channel: 'alerts', snapshot: true });
+    this.subscribeAlerts();
     this.dispatchEvent(new CustomEvent('authenticated'));
+  }
+
+  // Fires are kept by the engine: after a loss it tells those since the last one heard.
+  subscribeAlerts() {
+    const since = this.lastFire;
+    const params = { channel: 'alerts', ...(since && { resume: since }) };
+    this.request('subscribe', params, ({ result }) => {
+      if (!since && result?.epoch) this.lastFire = { epoch: result.epoch, seq: result.seq };
+    });
+  }
+
+  noteFires(fires) {
+    for (const { epoch, seq } of fires) {
+      if (Number.isInteger(seq) && seq > (this.lastFire?.seq ?? -1)) this.lastFire = { epoch, seq };
+    }
   }
 
   closed(socket, event) {
@@ -99,10 +115,10 @@ export class Feed extends EventTarget {
 
   // Half fixed, half random: a restarted engine shall not meet all its readers in the same instant.
   backoff(later) {
-    if (this.told) {
-      const told = this.told;
-      this.told = 0;
-      return told;
+    if (this.askedToWait) {
+      const wait = this.askedToWait;
+      this.askedToWait = 0;
+      return wait;
     }
     const ceiling = Math.min(20000, (later ? 4000 : 400) * 2 ** this.tries++);
     return ceiling / 2 + (Math.random() * ceiling) / 2;
@@ -169,12 +185,17 @@ export class Feed extends EventTarget {
     if (frame.method) this.answered(frame);
     else if (frame.code === 'slow_consumer') this.dispatchEvent(new CustomEvent('slow'));
     else if (frame.channel === 'status') this.announced(frame);
-    else if (frame.channel && frame.data) this.dispatchEvent(new CustomEvent('data', { detail: frame }));
+    else if (frame.channel && frame.data) this.told(frame);
+  }
+
+  told(frame) {
+    if (frame.channel === 'alerts') this.noteFires(frame.data);
+    this.dispatchEvent(new CustomEvent('data', { detail: frame }));
   }
 
   announced(frame) {
     const news = frame.data?.[0] || {};
-    if (news.reconnect_after_ms) this.told = Number(news.reconnect_after_ms);
+    if (news.reconnect_after_ms) this.askedToWait = Number(news.reconnect_after_ms);
     this.dispatchEvent(new CustomEvent('status', { detail: news }));
   }
 

@@ -91,12 +91,6 @@ function subscribe() {
   feed.want('avg', symbols);
 }
 
-function subscribeCandles({ symbol, seconds }) {
-  for (const [, each] of intervals) {
-    feed.want('ohlc', each === seconds ? [symbol] : [], { interval: each / 60 });
-  }
-}
-
 // Slow background work: never more than one request at a time, and none while the page is hidden.
 
 async function fillSparks() {
@@ -214,8 +208,8 @@ function listenParts() {
   });
   market.addEventListener('row', ({ detail }) => detail.symbol === table.selected && showChosen(detail));
   chart.addEventListener('show', ({ detail }) => {
-    subscribeCandles(detail);
-    chart.drawLines(alerts.linesFor(detail.symbol));
+    feed.want('ohlc', [detail], { interval: 1 });
+    chart.drawLines(alerts.linesFor(detail));
   });
   chart.addEventListener('level', ({ detail }) => alerts.setLevel(detail));
   alerts.addEventListener('lines', () => chart.drawLines(alerts.linesFor(chart.symbol)));
