@@ -4,6 +4,7 @@ import { group, isDecimal, price } from './decimal.js';
 import * as api from './api.js';
 
 const mostFires = 200; // Shown, not kept: the engine keeps them all.
+const mostListed = 300;
 const toastTime = 12000;
 const mostToasts = 4;
 
@@ -194,7 +195,13 @@ export class Alerts extends EventTarget {
   draw() {
     const rows = [...this.list.values()].sort((a, b) => (a.created_at < b.created_at ? 1 : -1));
     const none = this.admitted ? 'None yet. Choose a symbol, a level, and Create.' : 'A key shows your alerts here.';
-    byId('alert-list').replaceChildren(...(rows.length ? rows.map((a) => this.alertRow(a)) : [node('li', 'none', none)]));
+    // An unchanged list is left alone: a redraw would take back a question just asked, and the focus with it.
+    const print = JSON.stringify([rows, none]);
+    if (print !== this.drawn) {
+      const more = rows.length > mostListed ? `and ${rows.length - mostListed} older ones` : rows.length ? '' : none;
+      byId('alert-list').replaceChildren(...rows.slice(0, mostListed).map((a) => this.alertRow(a)), ...(more ? [node('li', 'none', more)] : []));
+      this.drawn = print;
+    }
     const armed = rows.filter((a) => a.state === 'armed').length;
     byId('alert-count').textContent = rows.length ? `${armed} armed of ${rows.length}` : '';
     this.dispatchEvent(new CustomEvent('lines'));
