@@ -8,12 +8,13 @@ const mostListed = 300;
 const toastTime = 12000;
 const mostToasts = 4;
 
-// Values of the API, words and marks for people; the order is that of the menu.
+// Values of the API, words and marks for people; the order is that of the menu, which has the first four.
 const ops = [
   ['crossing_up', 'crosses up', '↑'], ['crossing_down', 'crosses down', '↓'],
   ['greater_or_equal', 'is at or above', '≥'], ['less_or_equal', 'is at or below', '≤'],
+  ['greater_than', 'is above', '>'], ['less_than', 'is below', '<'],
 ];
-const spellings = { '>=': 'greater_or_equal', '<=': 'less_or_equal' };
+const spellings = { '>=': 'greater_or_equal', '<=': 'less_or_equal', '>': 'greater_than', '<': 'less_than' };
 
 const known = (op) => ops.find(([id]) => id === (spellings[op] || op));
 const opWords = (op) => known(op)?.[1] || String(op).replaceAll('_', ' ');
@@ -52,7 +53,7 @@ export class Alerts extends EventTarget {
     this.symbol = '';
     this.form = byId('alert-form');
     this.level = byId('form-level');
-    byId('form-op').append(...ops.map(([value, words]) => new Option(words, value)));
+    byId('form-op').append(...ops.slice(0, 4).map(([value, words]) => new Option(words, value)));
     this.listen();
     this.draw();
     this.drawFires();
@@ -161,7 +162,7 @@ export class Alerts extends EventTarget {
       byId('form-done').textContent = `Set: ${this.symbol} ${compares({ op: byId('form-op').value, level: this.level.value.trim() })}`;
     } catch (problem) {
       this.showProblem(problem);
-      if (problem.status === 401) this.dispatchEvent(new CustomEvent('refused'));
+      if (problem.status === 401) this.dispatchEvent(new CustomEvent('refused', { detail: problem.message }));
     } finally {
       button.disabled = false;
     }
@@ -181,7 +182,7 @@ export class Alerts extends EventTarget {
       this.list = new Map(all.map((a) => [a.id, a]));
       this.draw();
     } catch (problem) {
-      if (problem.status === 401 || problem.status === 403) this.dispatchEvent(new CustomEvent('refused'));
+      if (problem.status === 401 || problem.status === 403) this.dispatchEvent(new CustomEvent('refused', { detail: problem.message }));
     }
   }
 

@@ -75,7 +75,7 @@ export class Feed extends EventTarget {
 
   authenticated(answer) {
     if (answer.success === false) {
-      this.dispatchEvent(new CustomEvent('refused', { detail: answer.error || 'the key was not accepted' }));
+      this.dispatchEvent(new CustomEvent('refused', { detail: answer.error || 'It was not accepted' }));
       return;
     }
     this.subscribeAlerts();
@@ -103,7 +103,7 @@ export class Feed extends EventTarget {
     this.rtt = null;
     if (event.code === closeAuth && this.token) {
       this.token = '';
-      this.dispatchEvent(new CustomEvent('refused', { detail: 'the key was not accepted' }));
+      this.dispatchEvent(new CustomEvent('refused', { detail: 'It was not accepted' }));
     }
     // A session that lasted starts the series anew; one that died at once continues it.
     if (this.since && performance.now() - this.since > 10000) this.tries = 0;

@@ -175,7 +175,7 @@ function refuseKey(reason) {
   keyWorks = false;
   api.forgetKey();
   showAccess();
-  alerts.keyError(`The engine refused the key: ${reason || 'it is unknown or was revoked'}.`);
+  alerts.keyError(`The engine refused the key. ${reason}`);
 }
 
 function useKey() {
@@ -214,7 +214,7 @@ function listenParts() {
   chart.addEventListener('level', ({ detail }) => alerts.setLevel(detail));
   alerts.addEventListener('lines', () => chart.drawLines(alerts.linesFor(chart.symbol)));
   alerts.addEventListener('go', ({ detail }) => choose(detail));
-  alerts.addEventListener('refused', () => refuseKey());
+  alerts.addEventListener('refused', ({ detail }) => refuseKey(detail));
   alerts.addEventListener('key', () => {
     useKey();
     feed.restart(api.key());
