@@ -1,7 +1,8 @@
 /*
- * Inside base/config*.c. The file is read as a stream of YAML events, never as a tree: depth and size stay bounded and every
- * mistake has its line. config_keys.c holds the one table of keys; config_values.c turns a text into a field;
- * config_yaml.c walks the events along the table; config_check.c looks at the whole once everything is read.
+ * Inside base/config*.c. The file is read as a stream of YAML events, never as a tree: depth and size stay bounded and
+ * every mistake has its line. config_keys.c holds the one table of keys; config_values.c turns a text into a field;
+ * config_events.c reads events, config_yaml.c walks the events along the table; config_check.c looks at the whole once
+ * everything is read.
  */
 #pragma once
 
