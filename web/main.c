@@ -1,0 +1,160 @@
+/*
+ * A web worker: REST threads behind a loopback port, the live loop on the public one, and this thread, which beats the heart, follows the key
+ * file and waits for the end.
+ */
+#include <poll.h>
+#include <pthread.h>
+#include <urcu/urcu-memb.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/heritage.h"
+#include "web/keyring.h"
+#include "web/live/live.h"
+#include "web/rest/rest.h"
+#include "web/server.h"
+
+#define TURN_MS      50
+#define CHORE_NS     PX_NS_PER_S
+#define LIVE_HANG_NS (2 * PX_NS_PER_S) /* a live loop that has not turned for so long stops the heart */
+#define DRAIN_MS     3000
+
+struct web {
+    const struct px_heritage *heritage;
+    struct px_keyring *keyring;
+    struct px_rest *rest;
+    struct px_server *server;
+    struct px_live *live;
+    px_mono chores_done;
+};
+
+/* ---- the live loop's question: whose key is this? ---- */
+
+static pthread_key_t reader_key;
+
+static void reader_gone(void *unused)
+{
+    urcu_memb_unregister_thread();
+}
+
+/* Threads of others become readers of liburcu with their first question, and stop being such when they end. */
+static void reader_register(void)
+{
+    if (pthread_getspecific(reader_key))
+        return;
+    urcu_memb_register_thread();
+    PX_CHECK(pthread_setspecific(reader_key, &reader_key) == 0);
+}
+
+static int authenticate(void *user, struct px_text token, char owner[PX_LIVE_OWNER_SIZE], unsigned *scopesp)
+{
+    struct web *web = user;
+    struct px_key key;
+
+    reader_register();
+    int rc = px_keyring_verify(web->keyring, token, &key);
+    if (rc < 0)
+        return rc;
+    px_text_copy(owner, PX_LIVE_OWNER_SIZE, px_text_of(key.id));
+    *scopesp = key.scopes;
+    return 0;
+}
+
+/* ---- start ---- */
+
+static int start_live(struct web *web)
+{
+    const struct px_config *config = web->heritage->config;
+    struct px_live_options options = {
+        .host = config->listen_host,
+        .port = config->listen_port,
+        .http_port = px_server_port(web->server),
+        .config = config,
+        .shm = web->heritage->shm,
+        .slot = web->heritage->slot,
+        .rcu_slot = PX_LIVE_NO_RCU,
+        .generation = web->heritage->generation,
+        .data = config->data,
+        .auth = authenticate,
+        .auth_user = web,
+    };
+
+    return px_live_start(&options, &web->live);
+}
+
+static int start(struct web *web)
+{
+    int rc = px_keyring_open(web->heritage->config->data, &web->keyring);
+
+    if (rc == 0)
+        rc = px_rest_create(web->heritage, web->keyring, &web->rest);
+    if (rc == 0)
+        rc = px_server_start(web->rest, "127.0.0.1", 0, &web->server);
+    if (rc == 0)
+        rc = start_live(web);
+    return rc;
+}
+
+static void stop(struct web *web)
+{
+    px_live_stop(&web->live, DRAIN_MS);
+    px_server_stop(&web->server);
+    px_rest_destroy(&web->rest);
+    px_keyring_close(&web->keyring);
+}
+
+/* ---- the loop ---- */
+
+/* Threads look at the directory inside liburcu's read sections: once those are over, this process holds nothing of the region. */
+static void quiesce(const struct px_heritage *heritage)
+{
+    urcu_memb_synchronize_rcu();
+    px_rcu_quiesce(heritage->shm->domain, heritage->slot);
+}
+
+static void do_chores(struct web *web)
+{
+    px_mono now = px_mono_now();
+
+    if (px_mono_since(now, web->chores_done) < CHORE_NS)
+        return;
+    web->chores_done = now;
+    px_keyring_poll(web->keyring);
+    quiesce(web->heritage);
+}
+
+static void run(struct web *web)
+{
+    struct pollfd end = {.fd = web->heritage->terminate_fd, .events = POLLIN};
+
+    while (!px_heritage_terminating(web->heritage)) {
+        if (px_mono_now().ns - px_live_turned_ns(web->live) < LIVE_HANG_NS)
+            px_heritage_beat(web->heritage);
+        do_chores(web);
+        poll(&end, 1, TURN_MS);
+    }
+}
+
+int px_web_main(const struct px_heritage *heritage)
+{
+    struct web web = {.heritage = heritage};
+
+    PX_CHECK(pthread_key_create(&reader_key, reader_gone) == 0);
+    urcu_memb_register_thread();
+    px_rcu_online(heritage->shm->domain, heritage->slot);
+    int rc = start(&web);
+    if (rc < 0)
+        px_log(PX_LOG_ERROR, "web_start_failed error=\"%s\"", px_error_text(rc));
+    else
+        px_log(PX_LOG_INFO, "web_serves host=%s port=%u http_port=%u", heritage->config->listen_host,
+               px_live_port(web.live), px_server_port(web.server));
+    if (rc == 0) {
+        px_heritage_ready(heritage);
+        run(&web);
+    }
+    stop(&web);
+    px_rcu_offline(heritage->shm->domain, heritage->slot);
+    urcu_memb_unregister_thread();
+    return rc;
+}

@@ -1,0 +1,96 @@
+/* Token buckets in an 8-way table. A bucket is one number: the time at which it would be full again. */
+#include "web/rest/rate.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#define SETS  512
+#define WAYS  8
+#define LOCKS 64
+
+struct bucket {
+    uint64_t who; /* hash of the principal; 0 = free */
+    int64_t full_ns, seen_ns;
+};
+
+struct px_rates {
+    uint32_t limit;
+    int64_t token_ns; /* one token's worth of time */
+    pthread_mutex_t lock[LOCKS];
+    struct bucket bucket[SETS][WAYS];
+};
+
+struct px_rates *px_rates_create(uint32_t per_second)
+{
+    struct px_rates *rates = calloc(1, sizeof *rates);
+
+    if (!rates)
+        return NULL;
+    rates->limit = per_second * 2;
+    rates->token_ns = PX_NS_PER_S / per_second;
+    for (unsigned i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&rates->lock[i], NULL);
+    return rates;
+}
+
+void px_rates_destroy(struct px_rates **ratesp)
+{
+    free(*ratesp);
+    *ratesp = NULL;
+}
+
+/* FNV-1a, stirred. Who finds a collision shares a bucket with a stranger, no more. */
+static uint64_t hash_of(struct px_text text)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.at[i]) * UINT64_C(0x100000001b3);
+    hash ^= hash >> 32;
+    return hash ? hash : 1;
+}
+
+static struct bucket *bucket_of(struct bucket *set, uint64_t who, int64_t now)
+{
+    struct bucket *oldest = &set[0];
+
+    for (unsigned i = 0; i < WAYS; i++) {
+        if (set[i].who == who)
+            return &set[i];
+        if (set[i].seen_ns < oldest->seen_ns)
+            oldest = &set[i];
+    }
+    *oldest = (struct bucket){.who = who, .full_ns = now};
+    return oldest;
+}
+
+static uint32_t seconds_up(int64_t ns)
+{
+    return ns <= 0 ? 0 : (uint32_t)((ns + PX_NS_PER_S - 1) / PX_NS_PER_S);
+}
+
+static void take(const struct px_rates *rates, struct bucket *bucket, int64_t now, struct px_rate_state *statep)
+{
+    int64_t depth = rates->limit * rates->token_ns;
+    int64_t full = PX_MAX(bucket->full_ns, now) + rates->token_ns;
+
+    statep->limit = rates->limit;
+    statep->allowed = full - now <= depth;
+    if (statep->allowed)
+        bucket->full_ns = full;
+    bucket->seen_ns = now;
+    int64_t missing = PX_MAX(bucket->full_ns - now, 0);
+    statep->remaining = (uint32_t)((depth - missing) / rates->token_ns);
+    statep->reset_s = seconds_up(missing);
+    statep->retry_s = statep->allowed ? 0 : PX_MAX(seconds_up(full - now - depth), 1);
+}
+
+void px_rates_take(struct px_rates *rates, struct px_text principal, px_mono now, struct px_rate_state *statep)
+{
+    uint64_t who = hash_of(principal);
+    unsigned set = who % SETS;
+
+    pthread_mutex_lock(&rates->lock[set % LOCKS]);
+    take(rates, bucket_of(rates->bucket[set], who, now.ns), now.ns, statep);
+    pthread_mutex_unlock(&rates->lock[set % LOCKS]);
+}

@@ -1,0 +1,23 @@
+/*
+ * Token buckets, one a principal: a key's id, or the address of who has none. The table is bounded: a newcomer to a full set takes the place
+ * of the one seen least recently, which can only be kinder to it than it deserves. Every web worker has its own table.
+ */
+#pragma once
+
+#include "base/clock.h"
+
+struct px_rates;
+
+struct px_rate_state {
+    bool allowed;
+    uint32_t limit, remaining; /* requests */
+    uint32_t reset_s;          /* until the bucket is full again */
+    uint32_t retry_s;          /* when refused: until the next request would be allowed, at least 1 */
+};
+
+/* `per_second` requests a second, twice as many at once. NULL when out of memory. */
+struct px_rates *px_rates_create(uint32_t per_second);
+void px_rates_destroy(struct px_rates **ratesp);
+
+/* Takes one token of `principal` at `now`. Any thread; holds one of 64 locks for some tens of ns. */
+void px_rates_take(struct px_rates *rates, struct px_text principal, px_mono now, struct px_rate_state *statep);

@@ -1,0 +1,129 @@
+/* Inside web/rest: a request on its way through routing, admission, handler and answer. */
+#pragma once
+
+#include <zlib.h>
+
+#include "base/json_out.h"
+#include "base/keys.h"
+#include "engine/heritage.h"
+#include "shm/region.h"
+#include "store/reader.h"
+#include "web/rest/problem.h"
+#include "web/rest/query.h"
+#include "web/rest/rate.h"
+#include "web/rest/rest.h"
+#include "web/rest/route.h"
+
+#define PXI_HEAD_ROOM   4096                 /* before the body, so that both leave by one write */
+#define PXI_BUFFER_SIZE (64 * 1024)          /* what a thread keeps */
+#define PXI_BUFFER_MAX  (8 * 1024 * 1024)    /* what one answer may take */
+#define PXI_PAGE        500                  /* rows unless the client says otherwise */
+#define PXI_ALERTS_PAGE_MAX 1000             /* alerts are large: fewer a page than rows of history */
+
+struct px_static_file;
+
+struct px_rest {
+    const struct px_heritage *heritage;
+    struct px_keyring *keyring;
+    struct px_rates *rates;
+    char epoch[24]; /* "k3" */
+};
+
+struct pxi_answer {
+    int status;        /* 0 until the handler says; 200 then */
+    const char *type;  /* NULL: application/json */
+    const char *cache; /* Cache-Control; NULL: no-store */
+    char etag[72], location[96], link[640];
+    bool empty;        /* 204 and 304: no body at all */
+    const struct px_static_file *file;
+    struct px_json json; /* the body, in the thread's buffer behind PXI_HEAD_ROOM */
+};
+
+/* Lives in its thread: it is too large for civetweb's 100 KB stacks. */
+struct px_request {
+    struct px_rest *rest;
+    struct px_rest_thread *thread;
+    const struct px_exchange *exchange;
+    struct px_route_match match;
+    bool head_only;
+    char id[32];             /* X-Request-Id */
+    char segment[128];       /* the "*" of the path, decoded */
+    struct px_query query;
+    struct px_text body;
+    bool admitted;           /* `key` is whose request this is */
+    struct px_key key;
+    bool rated, closing; /* closing: nothing more is read on this connection */
+    struct px_rate_state rate;
+    struct pxi_answer answer;
+    struct px_problem problem;
+};
+
+struct px_rest_thread {
+    struct px_rest *rest;
+    struct px_reader *reader;
+    char *buffer; /* an answer: PXI_HEAD_ROOM, then the body */
+    size_t buffer_size;
+    char *body;    /* of the request; limits.body_bytes + 1, made when first needed */
+    z_stream zip;  /* one per thread, because making one costs 256 KB and clears them */
+    bool zip_made;
+    struct px_request request;
+};
+
+/* ---- what handlers use ---- */
+
+/* Makes room for a body of that many bytes, before anything is written. A problem is stated and false returned beyond PXI_BUFFER_MAX. */
+bool pxi_reserve(struct px_request *request, size_t bytes);
+
+/*
+ * The asset that `text` names, as the directory has it now; *symbolp is a copy, so that nobody holds the directory while waiting for the keeper.
+ * PX_ASSET_NONE if there is none.
+ */
+px_asset_id pxi_asset_find(const struct px_request *request, struct px_text text, struct px_symbol *symbolp);
+
+/* The same for the path's segment; states unknown_symbol. */
+px_asset_id pxi_asset_of_path(struct px_request *request, struct px_symbol *symbolp);
+
+/* Parameters; each states its problem and returns false. */
+bool pxi_param_int(struct px_request *request, const char *name, int64_t least, int64_t most, int64_t *valuep);
+bool pxi_param_bool(struct px_request *request, const char *name, bool *valuep);
+bool pxi_param_time(struct px_request *request, const char *name, int64_t *nsp);
+bool pxi_param_range(struct px_request *request, struct px_range *rangep); /* start, end, limit, order, cursor */
+
+/* True, with 304, when the client has this version already. The ETag is sent either way. */
+bool pxi_not_modified(struct px_request *request, const char *etag);
+
+/* Does a comma-separated If-Match or If-None-Match header name the tag? "*" names all; W/ is looked through. */
+bool pxi_etag_listed(const char *header, const char *etag);
+
+/* "next_cursor" and Link; `cursor` NULL at the end. */
+void pxi_write_next(struct px_request *request, const char *cursor);
+
+/* Whose alerts the caller may see: its own, or everybody's (NULL) with the admin scope. */
+const char *pxi_owner_of(const struct px_request *request);
+
+/* States what a failed call of the keeper means. */
+void pxi_keeper_failed(struct px_request *request, int error);
+
+/* Ends the connection after this answer. */
+void pxi_hang_up(struct px_request *request);
+
+struct px_json *pxi_json(struct px_request *request);
+
+/* ---- opaque cursors: base64url of a few words ---- */
+
+#define PXI_CURSOR_WORDS 5
+#define PXI_CURSOR_SIZE  64
+void pxi_cursor_write(const uint64_t *words, unsigned count, char text[PXI_CURSOR_SIZE]);
+int pxi_cursor_read(struct px_text text, uint64_t *words, unsigned count); /* PX_E_FORMAT */
+
+/* ---- the way out ---- */
+
+int pxi_answer_send(struct px_request *request);
+void pxi_answer_file(struct px_request *request, const struct px_static_file *file);
+
+/* ---- what handlers of one file lend to another's ---- */
+
+void pxi_averages_live(struct px_request *request, px_asset_id asset, const struct px_symbol *symbol);
+const char *pxi_venue_name(const struct px_request *request, uint32_t venue); /* "unknown" */
+bool pxi_asset_at(const struct px_request *request, px_asset_id asset, struct px_symbol *symbolp);
+void pxi_json_coverage(struct px_json *json, uint32_t ppm); /* a number in 0..1 */
