@@ -1,0 +1,134 @@
+/* Requests for the HTTP server: bytes to and fro, bounded, each direction ending for itself. */
+#include "base/error.h"
+#include "web/live/live_private.h"
+
+#include <stdlib.h>
+
+static void watch_both(struct pxi_conn *conn)
+{
+    struct px_live *live = conn->live;
+    uint32_t client = 0, upstream = 0;
+
+    /* Who has bytes waiting in a pipe is not read from until they are gone. A side that wants nothing is not watched at
+     * all, because epoll would report its hang-up for ever. */
+    if (!conn->up.ended && conn->up.len == 0)
+        client |= EPOLLIN;
+    if (conn->down.len > 0)
+        client |= EPOLLOUT;
+    if (!conn->down.ended && conn->down.len == 0)
+        upstream |= EPOLLIN;
+    if (conn->up.len > 0 || px_stream_want_write(conn->upstream))
+        upstream |= EPOLLOUT;
+    pxi_conn_watch(conn, client);
+    pxi_watch(live, px_stream_fd(conn->upstream), &conn->upstream_watched, upstream, (uint64_t)(uintptr_t)conn | 1);
+}
+
+/* What waits in the pipe: 0 = all gone, PX_E_AGAIN, or an error. */
+static int drain(struct pxi_pipe *pipe, struct px_stream *to)
+{
+    while (pipe->len > 0) {
+        ssize_t count = px_stream_write(to, pipe->bytes + pipe->at, pipe->len);
+
+        if (count < 0)
+            return (int)count;
+        pipe->at += (size_t)count;
+        pipe->len -= (size_t)count;
+    }
+    free(pipe->bytes);
+    pipe->bytes = NULL;
+    pipe->at = 0;
+    return 0;
+}
+
+static int fill(struct pxi_pipe *pipe, const char *bytes, size_t len)
+{
+    if (len == 0)
+        return 0;
+    PX_CHECK(pipe->bytes == NULL && len <= PXI_RELAY_BUFFER);
+    pipe->bytes = malloc(len);
+    if (pipe->bytes == NULL)
+        return PX_E_MEMORY;
+    memcpy(pipe->bytes, bytes, len);
+    pipe->at = 0;
+    pipe->len = len;
+    return 0;
+}
+
+/* One read and its write. PX_E_AGAIN when nothing can be done now; 0 = go on. */
+static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
+{
+    ssize_t count, written;
+    int error = drain(pipe, to);
+
+    if (error != 0)
+        return error;
+    if (pipe->ended) {
+        if (!pipe->shut)
+            px_stream_shutdown_write(to);
+        pipe->shut = true;
+        return PX_E_AGAIN;
+    }
+    count = px_stream_read(from, live->relay, sizeof(live->relay));
+    if (count == PX_E_CLOSED) {
+        pipe->ended = true;
+        return 0;
+    }
+    if (count < 0)
+        return (int)count;
+    written = px_stream_write(to, live->relay, (size_t)count);
+    if (written == PX_E_AGAIN)
+        written = 0;
+    if (written < 0)
+        return (int)written;
+    return fill(pipe, live->relay + written, (size_t)(count - written));
+}
+
+/* Each turn at most 256 KiB a direction, so that one download does not hold up the loop. */
+static int pump(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
+{
+    int error = 0;
+
+    for (int i = 0; i < 4 && error == 0; i++)
+        error = step(live, pipe, from, to);
+    return error == PX_E_AGAIN ? 0 : error;
+}
+
+void pxi_relay_start(struct pxi_conn *conn, struct px_text bytes)
+{
+    struct px_stream_target target = {.host = "127.0.0.1", .port = conn->live->options.http_port};
+
+    if (px_stream_connect(&target, &conn->upstream) != 0) {
+        pxi_conn_refuse(conn, 503);
+        return;
+    }
+    if (fill(&conn->up, bytes.at, bytes.len) != 0) {
+        pxi_conn_kill(conn);
+        return;
+    }
+    pxi_conn_become(conn, PXI_RELAY);
+    watch_both(conn);
+}
+
+void pxi_relay_event(struct pxi_conn *conn)
+{
+    struct px_live *live = conn->live;
+    int error = px_stream_handshake(conn->upstream);
+
+    if (error == PX_E_IO && conn->down.bytes == NULL && !conn->down.ended && conn->up.bytes != NULL &&
+        conn->up.at == 0) {
+        px_stream_close(&conn->upstream);
+        conn->upstream_watched = 0;
+        pxi_conn_refuse(conn, 503); /* the HTTP server is not there, and nothing was said to the client yet */
+        return;
+    }
+    if (error == 0)
+        error = pump(live, &conn->up, conn->stream, conn->upstream);
+    if (error == 0)
+        error = pump(live, &conn->down, conn->upstream, conn->stream);
+    if ((error != 0 && error != PX_E_AGAIN) || (conn->up.shut && conn->down.shut)) {
+        pxi_conn_kill(conn);
+        return;
+    }
+    pxi_conn_become(conn, PXI_RELAY); /* something moved: the idle time starts anew */
+    watch_both(conn);
+}
