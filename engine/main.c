@@ -111,16 +111,15 @@ static int key_add(int argc, char **argv)
 {
     struct arguments arguments;
     char text[PX_KEY_TEXT_SIZE];
-    uint32_t scopes = PX_SCOPES_USUAL;
     int code = parse(argc, argv, 3, &arguments), result;
 
     if (code != 0)
         return code;
     if (arguments.data == NULL)
         return usage("key add needs --data DIR", NULL);
-    if (arguments.scopes != NULL && px_scopes_parse(px_text_of(arguments.scopes), &scopes) < 0)
+    result = px_key_create(arguments.data, arguments.scopes == NULL ? "prices:read,alerts:write" : arguments.scopes, text);
+    if (result == PX_E_FORMAT && arguments.scopes != NULL)
         return usage("--scopes takes prices:read, alerts:write and admin, separated by commas, not", arguments.scopes);
-    result = px_keys_create(arguments.data, scopes, text);
     if (result < 0) {
         fprintf(stderr, "pxengine: the key could not be stored in %s: %s\n", arguments.data, px_error_text(result));
         return 1;
