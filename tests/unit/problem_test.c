@@ -1,0 +1,277 @@
+/* Problem bodies, and the bodies of alerts with all that can be wrong with them. */
+#include <check.h>
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "web/rest/alert_body.h"
+#include "web/rest/problem.h"
+
+static px_asset_id find(void *ctx, struct px_text text, struct px_symbol *symbolp)
+{
+    if (!px_text_is(text, "BTC-USDT") && !px_text_is(text, "BTCUSDT"))
+        return PX_ASSET_NONE;
+    *symbolp = (struct px_symbol){.name = "BTC-USDT", .scale = 2, .size_scale = 8};
+    return 0;
+}
+
+static struct px_alert alert;
+static struct px_problem problem;
+
+static bool read_body(const char *body)
+{
+    memset(&problem, 0, sizeof problem);
+    return px_alert_body_read(px_text_of(body), find, NULL, &alert, &problem);
+}
+
+static const char *detail_at(const char *pointer)
+{
+    for (unsigned i = 0; i < problem.error_count; i++)
+        if (strcmp(problem.errors[i].pointer, pointer) == 0)
+            return problem.errors[i].detail;
+    return NULL;
+}
+
+/* One mistake, told with its pointer. */
+static void ck_mistake(const char *body, const char *pointer, const char *part)
+{
+    ck_assert_msg(!read_body(body), "taken: %s", body);
+    ck_assert_int_eq(problem.kind, PX_PROBLEM_VALIDATION);
+    const char *detail = detail_at(pointer);
+    ck_assert_msg(detail != NULL, "no mistake at %s: %s", pointer, body);
+    ck_assert_msg(strstr(detail, part) != NULL, "'%s' lacks '%s'", detail, part);
+}
+
+static bool read_condition(const char *op, const char *level)
+{
+    char body[256];
+
+    snprintf(body, sizeof body, "{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\"%s\",\"level\":\"%s\"}}", op, level);
+    return read_body(body);
+}
+
+START_TEST(writes_problems)
+{
+    char text[1024];
+    struct px_json json;
+    json_t *root;
+
+    memset(&problem, 0, sizeof problem);
+    px_problem_add(&problem, "/a", "must be \"%s\"", "b");
+    px_problem_set(&problem, PX_PROBLEM_INTERNAL, "too late");
+    px_json_init(&json, text, sizeof text);
+    px_problem_write(&problem, PX_TEXT("/x\"y"), "rq_1", &json);
+    root = json_loadb(text, json.len, 0, NULL);
+    ck_assert_ptr_nonnull(root);
+    ck_assert_int_eq(json_integer_value(json_object_get(root, "status")), 422);
+    ck_assert_str_eq(json_string_value(json_object_get(root, "code")), "validation");
+    ck_assert_str_eq(json_string_value(json_object_get(root, "instance")), "/x\"y");
+    ck_assert_str_eq(json_string_value(json_object_get(root, "request_id")), "rq_1");
+    ck_assert_uint_eq(json_array_size(json_object_get(root, "errors")), 1);
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(keeps_a_bounded_number_of_mistakes)
+{
+    memset(&problem, 0, sizeof problem);
+    for (int i = 0; i < 100; i++)
+        px_problem_add(&problem, "/x", "is wrong");
+    ck_assert_uint_eq(problem.error_count, PX_FIELD_ERRORS_MAX);
+}
+END_TEST
+
+START_TEST(takes_a_whole_alert)
+{
+    ck_assert(read_body("{\"symbol\":\"BTCUSDT\",\"name\":\"breakout\",\"tags\":[\"x\",\"y\"],\"frequency\":\"once\","
+                        "\"condition\":{\"op\":\"crossing_up\",\"source\":\"last\",\"level\":\"70000\"},"
+                        "\"message\":\"{{price}}\",\"expires_at\":null}"));
+    ck_assert_str_eq(alert.symbol, "BTC-USDT");
+    ck_assert_int_eq(alert.op, PX_OP_CROSSING_UP);
+    ck_assert_int_eq(alert.level, 7000000);
+    ck_assert_str_eq(alert.level_text, "70000");
+    ck_assert_int_eq(alert.tag_count, 2);
+    ck_assert_int_eq(alert.state, PX_ALERT_ARMED);
+}
+END_TEST
+
+START_TEST(rounds_levels_to_where_comparing_is_exact)
+{
+    static const struct {
+        const char *op, *level, *kept;
+        int64_t mantissa;
+    } rows[] = {
+        {">=", "100.005", "100.005", 10001}, {"<=", "100.005", "100.005", 10000}, {">", "100", "100.01", 10001},
+        {"<", "100", "99.99", 9999},         {">", "100.005", "100.005", 10001},  {"<", "100.005", "100.005", 10000},
+        {"crossing_down", "1.999", "1.999", 199}, {"greater_than", "1e2", "100.01", 10001},
+    };
+
+    for (size_t i = 0; i < PX_COUNT_OF(rows); i++) {
+        ck_assert(read_condition(rows[i].op, rows[i].level));
+        ck_assert_int_eq(alert.level, rows[i].mantissa);
+        ck_assert_str_eq(alert.level_text, rows[i].kept);
+    }
+}
+END_TEST
+
+START_TEST(refuses_levels)
+{
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":70000}}", "/condition/level",
+               "must be a string so that it stays exact");
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\"}}", "/condition/level", "is required");
+    static const char *const none[] = {"0", "-1", "0.000", "-0.001", "0e5"};
+    for (size_t i = 0; i < PX_COUNT_OF(none); i++) {
+        ck_assert(!read_condition(">=", none[i]));
+        ck_assert_str_eq(detail_at("/condition/level"), "must be greater than 0");
+    }
+    static const char *const bad[] = {"", "x", "1,5", "0x10", "NaN", " 1", "1 ", "1e"};
+    for (size_t i = 0; i < PX_COUNT_OF(bad); i++) {
+        ck_assert(!read_condition(">=", bad[i]));
+        ck_assert_ptr_nonnull(strstr(detail_at("/condition/level"), "must be a decimal"));
+    }
+    ck_assert(!read_condition(">=", "99999999999999999999"));
+    ck_assert_str_eq(detail_at("/condition/level"), "is too large");
+    ck_assert(!read_condition(">=", "0.00000000000000000000000000000000000000000001"));
+    ck_assert_ptr_nonnull(strstr(detail_at("/condition/level"), "at most 39"));
+    ck_assert(read_condition(">=", "0.0000000000000000000001"));
+    ck_assert_int_eq(alert.level, 1);
+}
+END_TEST
+
+START_TEST(refuses_what_is_not_there_yet)
+{
+    static const char *const base = "{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":\"1\"%s}%s}";
+    char body[512];
+
+    snprintf(body, sizeof body, base, ",\"source\":\"bid\"", "");
+    ck_mistake(body, "/condition/source", "only \"last\"");
+    snprintf(body, sizeof body, base, "", ",\"frequency\":\"every_time\"");
+    ck_mistake(body, "/frequency", "only \"once\"");
+    snprintf(body, sizeof body, base, "", ",\"cooldown\":\"60s\"");
+    ck_mistake(body, "/cooldown", "not supported yet");
+    snprintf(body, sizeof body, base, "", ",\"colour\":1");
+    ck_mistake(body, "/colour", "not a member");
+    snprintf(body, sizeof body, base, ",\"a/b~\":1", "");
+    ck_mistake(body, "/condition/a~1b~0", "not a member");
+    ck_assert(!read_condition("crossing", "1"));
+    ck_assert_str_eq(detail_at("/condition/op"), "is not supported yet");
+    ck_assert(!read_condition("above", "1"));
+    ck_assert_ptr_nonnull(strstr(detail_at("/condition/op"), "must be one of"));
+}
+END_TEST
+
+START_TEST(tells_all_mistakes_at_once)
+{
+    ck_assert(!read_body("{\"symbol\":5,\"name\":[],\"tags\":\"x\",\"condition\":{\"op\":1,\"level\":2}}"));
+    ck_assert_uint_eq(problem.error_count, 5);
+    ck_assert(!read_body("{}"));
+    ck_assert(detail_at("/symbol") && detail_at("/condition"));
+    ck_mistake("[]", "", "must be an object");
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":\"1\"},\"tags\":[\"\"]}", "/tags/0", "empty");
+}
+END_TEST
+
+START_TEST(knows_its_symbols)
+{
+    ck_assert(!read_body("{\"symbol\":\"XX-YY\",\"condition\":{\"op\":\">=\",\"level\":\"1\"}}"));
+    ck_assert_int_eq(problem.kind, PX_PROBLEM_UNKNOWN_SYMBOL);
+}
+END_TEST
+
+START_TEST(tells_where_json_breaks)
+{
+    char deep[2048];
+
+    ck_assert(!read_body("{\n  \"symbol\": }"));
+    ck_assert_int_eq(problem.kind, PX_PROBLEM_BAD_REQUEST);
+    ck_assert_ptr_nonnull(strstr(problem.detail, "line 2, column 13"));
+    ck_assert(!read_body(""));
+    ck_assert_int_eq(problem.kind, PX_PROBLEM_BAD_REQUEST);
+    ck_assert(!read_body("{\"symbol\":\"a\",\"symbol\":\"b\"}"));
+    ck_assert_int_eq(problem.kind, PX_PROBLEM_BAD_REQUEST);
+    ck_assert(!read_body("{\"symbol\":\"a\\u0000b\"}"));
+    ck_assert_int_eq(problem.kind, PX_PROBLEM_BAD_REQUEST);
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    ck_assert(!read_body(deep));
+    ck_assert_ptr_nonnull(strstr(problem.detail, "deeper"));
+}
+END_TEST
+
+START_TEST(bounds_texts)
+{
+    char body[1024], name[65], message[257];
+
+    memset(name, 'n', 64);
+    memset(message, 'm', 256);
+    name[64] = message[256] = '\0';
+    static const char *const form =
+        "{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":\"1\"},\"name\":\"%s\",\"message\":\"%s\"}";
+    snprintf(body, sizeof body, form, name, message);
+    ck_assert(!read_body(body));
+    ck_assert_str_eq(detail_at("/name"), "must have at most 63 bytes");
+    ck_assert_str_eq(detail_at("/message"), "must have at most 255 bytes");
+    snprintf(body, sizeof body, form, name + 1, message + 1);
+    ck_assert(read_body(body));
+}
+END_TEST
+
+START_TEST(writes_alerts)
+{
+    char text[2048];
+    struct px_json json;
+
+    ck_assert(read_condition("<=", "5"));
+    alert.id = (struct px_alert_id){1, 2};
+    alert.version = 3;
+    px_json_init(&json, text, sizeof text);
+    px_alert_write(&alert, &json);
+    json_t *root = json_loadb(text, json.len, 0, NULL);
+    ck_assert_ptr_nonnull(root);
+    json_t *condition = json_object_get(root, "condition");
+    ck_assert_str_eq(json_string_value(json_object_get(condition, "op")), "less_or_equal");
+    ck_assert_str_eq(json_string_value(json_object_get(condition, "level")), "5");
+    ck_assert_str_eq(json_string_value(json_object_get(root, "state")), "armed");
+    ck_assert(json_is_null(json_object_get(root, "last_fired_at")));
+    json_decref(root);
+}
+END_TEST
+
+START_TEST(compares_bodies)
+{
+    struct px_alert first;
+
+    ck_assert(read_condition(">=", "5"));
+    first = alert;
+    first.version = 9;
+    first.state = PX_ALERT_FIRED;
+    ck_assert(px_alert_body_same(&first, &alert));
+    ck_assert(read_condition(">=", "6"));
+    ck_assert(!px_alert_body_same(&first, &alert));
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("problem");
+    TCase *tests = tcase_create("all");
+
+    tcase_add_test(tests, writes_problems);
+    tcase_add_test(tests, keeps_a_bounded_number_of_mistakes);
+    tcase_add_test(tests, takes_a_whole_alert);
+    tcase_add_test(tests, rounds_levels_to_where_comparing_is_exact);
+    tcase_add_test(tests, refuses_levels);
+    tcase_add_test(tests, refuses_what_is_not_there_yet);
+    tcase_add_test(tests, tells_all_mistakes_at_once);
+    tcase_add_test(tests, knows_its_symbols);
+    tcase_add_test(tests, tells_where_json_breaks);
+    tcase_add_test(tests, bounds_texts);
+    tcase_add_test(tests, writes_alerts);
+    tcase_add_test(tests, compares_bodies);
+    suite_add_tcase(suite, tests);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed != 0;
+}
