@@ -319,7 +319,7 @@ struct px_text pxi_encode_status(struct px_hub *hub, const char *system, uint64_
     px_json_open(&json, '{');
     px_json_kv_string(&json, "system", system);
     px_json_kv_string(&json, "api_version", "v2");
-    px_json_kv_string(&json, "version", "0.1.0");
+    px_json_kv_string(&json, "version", PX_VERSION);
     px_json_kv_int(&json, "connection_id", (int64_t)connection);
     px_json_kv_string(&json, "epoch", hub->epoch);
     if (reconnect_after_ms > 0)
