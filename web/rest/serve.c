@@ -127,7 +127,7 @@ static void meter(struct px_request *request)
 
 static void authorize(struct px_request *request)
 {
-    if (request->match.access != PX_ACCESS_ALERTS)
+    if (!request->match.route || request->match.route->access != PX_ACCESS_ALERTS)
         return;
     if (!request->admitted)
         px_problem_set(&request->problem, PX_PROBLEM_UNAUTHORIZED,
