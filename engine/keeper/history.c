@@ -1,0 +1,312 @@
+/* The tick ring into history: every trade a row, every minute a row, and the ring position in the same batch. */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/keeper/keeper_private.h"
+
+#define FLUSH_NS PX_NS_PER_S
+#define LIVE_NS  (10 * PX_NS_PER_S) /* a trade received this soon after it happened comes from a live feed */
+#define FUTURE_NS                                                                                                      \
+    (60 * PX_NS_PER_S)    /* a venue's clock may run ahead, but not so far: it would stop the asset's clock */
+#define SEQUENCE_SHIFT 48 /* generation above, ring position below */
+
+/* ---- starting from what is on disk ---- */
+
+struct replay {
+    struct pxi_history *history;
+    px_asset_id asset;
+};
+
+static void replay(void *context, const struct px_trade *trade)
+{
+    const struct replay *to = context;
+    struct pxi_series *series = &to->history->series[to->asset];
+    struct px_candle closed;
+
+    if ((trade->flags & (PX_TICK_QUARANTINED | PX_TRADE_LATE)) || !px_minutes_takes(&series->minutes, trade->time_ns))
+        return;
+    px_minutes_advance(&series->minutes, trade->time_ns);
+    while (px_minutes_close(&series->minutes, &closed))
+        px_hist_put_candle(to->history->hist, to->asset, &closed);
+    px_minutes_add(&series->minutes, trade->time_ns, trade->price, trade->size);
+    series->last.price = trade->price;
+    series->last.time_ns = trade->time_ns;
+    series->last.recv_ns = trade->recv_ns;
+    series->known = true;
+}
+
+/*
+ * The stored trades are the truth and rows of open minutes are derived from them: what counts for the open minutes is
+ * added up again. The newest final row says from where on.
+ */
+static int restore(struct pxi_history *history, px_asset_id asset)
+{
+    struct pxi_series *series = &history->series[asset];
+    struct px_minutes *minutes = &series->minutes;
+    struct replay to = {history, asset};
+    int error = px_hist_last(history->hist, asset, &series->last);
+
+    px_minutes_init(minutes);
+    series->known = error == 0;
+    if (error && error != PX_E_NOT_FOUND)
+        return error;
+    error = px_hist_minute_before(history->hist, asset, INT64_MAX, true, &minutes->before);
+    if (error == 0) {
+        minutes->clock_ns = minutes->before.last_ns;
+        minutes->final_ns = minutes->before.start_ns + PX_MINUTE_NS;
+    } else if (error == PX_E_NOT_FOUND) {
+        minutes->before.count = 0;
+    } else {
+        return error;
+    }
+    error = px_hist_each_trade(history->hist, asset, PX_MAX(minutes->final_ns, -PX_MINUTE_NS), INT64_MAX, replay, &to);
+    if (series->known)
+        px_minutes_finish(minutes, series->last.final_ns);
+    history->final_ns[asset] = minutes->final_ns;
+    series->dirty = minutes->opens > 0;
+    return error;
+}
+
+static void find_position(struct pxi_keeper *keeper)
+{
+    struct pxi_history *history = &keeper->history;
+    const struct px_ring *ring = keeper->shm->ticks;
+    uint64_t generation, position;
+
+    history->generation = keeper->heritage->generation;
+    history->sequence_base = history->generation << SEQUENCE_SHIFT;
+    history->position = px_ring_oldest(ring);
+    if (px_hist_checkpoint(history->hist, &generation, &position) == 0 && generation == history->generation &&
+        position <= px_ring_tail(ring))
+        history->position = position;
+    px_log(PX_LOG_INFO, "history_open generation=%llu position=%llu tail=%llu", (unsigned long long)history->generation,
+           (unsigned long long)history->position, (unsigned long long)px_ring_tail(ring));
+}
+
+int pxi_history_init(struct pxi_keeper *keeper)
+{
+    const struct px_config *config = keeper->heritage->config;
+    struct pxi_history *history = &keeper->history;
+    int error = px_hist_open(config->data, keeper->names, &history->hist);
+
+    if (error)
+        return error;
+    history->assets = config->asset_count;
+    history->series = calloc(history->assets + 1, sizeof *history->series);
+    history->final_ns = calloc(history->assets + 1, sizeof *history->final_ns);
+    if (!history->series || !history->final_ns)
+        return PX_E_MEMORY;
+    for (px_asset_id asset = 0; asset < history->assets && !error; asset++) {
+        error = restore(history, asset);
+        px_heritage_beat(keeper->heritage);
+    }
+    find_position(keeper);
+    history->flushed = px_mono_now();
+    return error;
+}
+
+void pxi_history_fini(struct pxi_keeper *keeper)
+{
+    px_hist_close(&keeper->history.hist);
+    free(keeper->history.series);
+    free(keeper->history.final_ns);
+    keeper->history.series = NULL;
+    keeper->history.final_ns = NULL;
+}
+
+/* ---- the batch ---- */
+
+/* `position` is the first one that is not in the batch. */
+static int commit(struct pxi_keeper *keeper, uint64_t position)
+{
+    struct pxi_history *history = &keeper->history;
+
+    px_hist_put_checkpoint(history->hist, history->generation, position);
+    pxi_crash_point("hist-before-commit");
+    int error = px_hist_commit(history->hist);
+    if (error)
+        return error;
+    pxi_crash_point("hist-after-commit");
+    __atomic_fetch_add(&history->committed, 1, __ATOMIC_RELEASE); /* pairs with the syncing thread */
+    return 0;
+}
+
+static void append(void *context, const struct px_trade *trade)
+{
+    if (!(trade->flags & (PX_TICK_QUARANTINED | PX_TRADE_LATE)))
+        px_minutes_append(context, trade->time_ns, trade->price, trade->size);
+}
+
+/* Makes the open minutes again from the stored trades, which are all those below `position`. */
+static int rebuild(struct pxi_keeper *keeper, px_asset_id asset, uint64_t position)
+{
+    struct px_minutes *minutes = &keeper->history.series[asset].minutes;
+    int error = commit(keeper, position);
+
+    if (error)
+        return error;
+    int64_t from_ns = px_minutes_rebuild(minutes);
+    return px_hist_each_trade(keeper->history.hist, asset, from_ns, INT64_MAX, append, minutes);
+}
+
+static int close_minutes(struct pxi_keeper *keeper, px_asset_id asset, uint64_t position)
+{
+    struct pxi_series *series = &keeper->history.series[asset];
+    struct px_candle closed;
+
+    if (!px_minutes_closes(&series->minutes))
+        return 0;
+    int error = px_minutes_stale(&series->minutes) ? rebuild(keeper, asset, position) : 0;
+    while (!error && px_minutes_close(&series->minutes, &closed)) {
+        px_hist_put_candle(keeper->history.hist, asset, &closed);
+        px_stat_add(keeper->stats, PX_STAT_KEEP_CANDLES, 1);
+        series->dirty = true;
+    }
+    return error;
+}
+
+static void put_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uint64_t position, uint16_t flags)
+{
+    struct px_trade trade = {.time_ns = tick->time_ns,
+                             .recv_ns = tick->recv_ns,
+                             .sequence =
+                                 keeper->history.sequence_base | (position & ((UINT64_C(1) << SEQUENCE_SHIFT) - 1)),
+                             .price = tick->price,
+                             .size = tick->size,
+                             .trade_id = tick->trade_id,
+                             .sseq = tick->sseq,
+                             .venue = tick->venue,
+                             .flags = flags};
+
+    px_hist_put_trade(keeper->history.hist, tick->asset, &trade);
+    px_stat_add(keeper->stats, PX_STAT_KEEP_TICKS, 1);
+}
+
+static int take_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uint64_t position)
+{
+    struct pxi_series *series = &keeper->history.series[tick->asset];
+    int64_t time_ns = tick->time_ns;
+
+    if (tick->flags & PX_TICK_QUARANTINED) {
+        put_trade(keeper, tick, position, tick->flags);
+        return 0;
+    }
+    if (!px_minutes_takes(&series->minutes, time_ns) || time_ns > tick->recv_ns + FUTURE_NS) {
+        put_trade(keeper, tick, position, tick->flags | PX_TRADE_LATE);
+        return 0;
+    }
+    px_minutes_advance(&series->minutes, time_ns);
+    int error = close_minutes(keeper, tick->asset, position);
+    if (error)
+        return error;
+    put_trade(keeper, tick, position, tick->flags);
+    px_minutes_add(&series->minutes, time_ns, tick->price, tick->size);
+    series->dirty = true;
+    if (!series->known || time_ns >= series->last.time_ns)
+        series->last = (struct px_hist_last){tick->price, time_ns, tick->recv_ns, 0};
+    series->known = true;
+    return 0;
+}
+
+static int take_batch(struct pxi_keeper *keeper, uint64_t count)
+{
+    struct pxi_history *history = &keeper->history;
+    bool no_room = keeper->tasks.space == PX_SPACE_NONE;
+    unsigned trades = 0;
+    int error = 0;
+
+    for (uint64_t i = 0; i < count && !error; i++) {
+        const struct px_tick *tick = &history->tick[i];
+
+        if ((tick->flags & PX_TICK_QUOTE) || tick->asset >= history->assets)
+            continue;
+        if (no_room) {
+            px_stat_add(keeper->stats, PX_STAT_KEEP_LOST, 1);
+            px_log_limited(PX_LOG_ERROR, 1, "ticks_not_stored reason=disk_full");
+            continue;
+        }
+        error = take_trade(keeper, tick, history->position + i);
+        trades++;
+    }
+    return error || trades == 0 ? error : commit(keeper, history->position + count);
+}
+
+int pxi_history_turn(struct pxi_keeper *keeper)
+{
+    struct pxi_history *history = &keeper->history;
+    uint64_t count;
+    int result = px_ring_read(keeper->shm->ticks, history->position, history->tick, PXI_TICK_BATCH, &count);
+
+    if (result == PX_E_OVERRUN) {
+        px_stat_add(keeper->stats, PX_STAT_KEEP_LOST, count);
+        px_log_limited(PX_LOG_WARN, 1, "overrun lost=%llu", (unsigned long long)count);
+        history->position += count;
+        return 1;
+    }
+    if (count == 0)
+        return 0;
+    result = take_batch(keeper, count);
+    if (result)
+        return result;
+    history->position += count;
+    px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot, history->position);
+    return 1;
+}
+
+/* ---- once a second: what readers may see of open minutes, and minutes that end in silence ---- */
+
+static int flush_series(struct pxi_keeper *keeper, px_asset_id asset, int64_t quiet_ns, bool *anyp)
+{
+    struct pxi_series *series = &keeper->history.series[asset];
+    uint64_t position = keeper->history.position;
+    int error = 0;
+
+    if (series->known && quiet_ns > series->minutes.final_ns && series->last.recv_ns - series->last.time_ns < LIVE_NS)
+        px_minutes_finish(&series->minutes, quiet_ns);
+    if (px_minutes_closes(&series->minutes))
+        error = close_minutes(keeper, asset, position);
+    if (!series->dirty || error)
+        return error;
+    *anyp = true;
+    if (px_minutes_stale(&series->minutes))
+        error = rebuild(keeper, asset, position);
+    for (unsigned i = 0; i < series->minutes.opens && !error; i++) {
+        struct px_candle candle = px_minutes_look(&series->minutes, i);
+
+        px_hist_put_candle(keeper->history.hist, asset, &candle);
+    }
+    series->last.final_ns = series->minutes.final_ns;
+    px_hist_put_last(keeper->history.hist, asset, &series->last);
+    series->dirty = false;
+    return error;
+}
+
+/* What is final is told to the server thread only after its rows can be read. */
+static void publish_final(struct pxi_history *history)
+{
+    for (px_asset_id asset = 0; asset < history->assets; asset++)
+        __atomic_store_n(&history->final_ns[asset], history->series[asset].minutes.final_ns, __ATOMIC_RELEASE);
+}
+
+int pxi_history_flush(struct pxi_keeper *keeper, bool everything)
+{
+    struct pxi_history *history = &keeper->history;
+    bool caught_up = px_ring_tail(keeper->shm->ticks) == history->position;
+    int64_t quiet_ns = caught_up ? px_candle_start(px_wall_now() - PX_LATE_NS, 60) : PX_MINUTES_NONE;
+    bool any = false;
+    int error = 0;
+
+    if (!everything && px_mono_since(px_mono_now(), history->flushed) < FLUSH_NS)
+        return 0;
+    history->flushed = px_mono_now();
+    if (keeper->tasks.space == PX_SPACE_NONE)
+        return 0;
+    for (px_asset_id asset = 0; asset < history->assets && !error; asset++)
+        error = flush_series(keeper, asset, quiet_ns, &any);
+    if (!error && any)
+        error = commit(keeper, history->position);
+    if (!error)
+        publish_final(history);
+    return error;
+}

@@ -1,0 +1,168 @@
+/*
+ * Inside engine/keeper/. One main thread that writes, one server thread that reads and talks to the web workers, one
+ * that syncs history:
+ *
+ *   tick ring ──► history.c ──► hist/ ◄───────────── reads ┐
+ *   fire queue ─► fires.c ────► alerts/ ─► event ring      │ server.c ◄──► keeper.sock
+ *   tasks ──────► tasks.c ────► alerts/ ─► arms.c ─► arm queue         (alert writes go to the main thread as tasks)
+ */
+#pragma once
+
+#include <pthread.h>
+
+#include "engine/heritage.h"
+#include "engine/keeper/minutes.h"
+#include "store/alerts.h"
+#include "store/hist.h"
+#include "store/space.h"
+#include "store/wire.h"
+
+#define PXI_TICK_BATCH 1024
+#define PXI_FIRE_GROUP 2000        /* below PX_ALERTS_GROUP_MAX */
+#define PXI_TASKS      256         /* alert writes under way */
+#define PXI_BACKLOG    1024        /* arm records that wait for room in the queue */
+#define PXI_ARMED_NS   PX_NS_PER_S /* how long a write waits for the evaluator */
+
+/* ---- history.c: ticks into rows ---- */
+
+struct pxi_series {
+    struct px_minutes minutes;
+    struct px_hist_last last; /* newest counted trade, for seeds */
+    bool known, dirty;        /* last is something; rows on disk are older than this */
+};
+
+struct pxi_history {
+    struct px_hist *hist;
+    struct pxi_series *series; /* per asset */
+    int64_t *final_ns;         /* per asset, as committed; the server thread reads it */
+    uint32_t assets;
+    uint64_t position, generation; /* in the tick ring */
+    uint64_t sequence_base;
+    px_mono flushed;
+    uint64_t committed; /* batches, for the syncing thread */
+    struct px_tick tick[PXI_TICK_BATCH];
+};
+
+/* ---- tasks.c: an alert write, from the server thread to the main thread and back ---- */
+
+enum pxi_task_state {
+    PXI_TASK_FREE,
+    PXI_TASK_QUEUED,
+    PXI_TASK_COMMITTING,
+    PXI_TASK_UNPUSHED,
+    PXI_TASK_PUSHED,
+    PXI_TASK_DONE
+};
+
+struct pxi_task {
+    enum pxi_task_state state;
+    unsigned client; /* of the server, and which of those that had the place */
+    uint32_t serial;
+    struct px_wire_head head;
+    struct px_alert alert;  /* asked for */
+    struct px_alert stored; /* answered */
+    int result;
+    bool arms;         /* an arm record of its own goes with it */
+    uint64_t record;   /* in the backlog; PXI_BY_STREAM */
+    uint64_t position; /* in the arm queue, once pushed */
+    px_mono since;
+};
+
+#define PXI_BY_STREAM UINT64_MAX
+
+/* FIFO of task numbers, as large as there are tasks. */
+struct pxi_fifo {
+    uint16_t number[PXI_TASKS];
+    unsigned first, count;
+};
+
+struct pxi_tasks {
+    pthread_mutex_t lock; /* of the two lists below and of free tasks; never held over disk or network */
+    struct pxi_fifo queued, done;
+    struct pxi_task task[PXI_TASKS];
+    uint32_t news;    /* wake word of the main thread */
+    int done_fd;      /* eventfd: wakes the server thread */
+    unsigned waiting; /* main thread: tasks that wait for the evaluator */
+    enum px_space space;
+    px_mono looked; /* at the disk */
+};
+
+/* ---- arms.c: what the evaluator is told ---- */
+
+enum pxi_stream { PXI_STREAM_NONE, PXI_STREAM_RESET, PXI_STREAM_SEED, PXI_STREAM_ADD, PXI_STREAM_READY };
+
+struct pxi_arms {
+    enum pxi_stream stream;
+    uint32_t served; /* incarnation of the evaluator; 0 = none */
+    uint32_t asset;  /* next to be seeded */
+    struct px_alerts_walk *walk;
+    bool have; /* `next` waits for room */
+    struct px_alert next;
+    uint64_t head, tail; /* of the backlog */
+    struct px_arm backlog[PXI_BACKLOG];
+};
+
+struct pxi_server; /* server.c */
+
+struct pxi_syncer { /* syncer.c */
+    struct pxi_history *history;
+    pthread_t thread;
+    bool running, stop, failed;
+};
+
+struct pxi_keeper {
+    const struct px_heritage *heritage;
+    struct px_shm *shm;
+    struct px_stats *stats;
+    struct px_names *names;
+    struct px_alerts *alerts;
+    struct pxi_history history;
+    struct pxi_tasks tasks;
+    struct pxi_arms arms;
+    struct pxi_syncer syncer;
+    struct pxi_server *server;
+    struct px_fire *fires;         /* PXI_FIRE_GROUP */
+    struct px_alert_event *events; /* likewise */
+    px_mono idle_since;
+};
+
+/* Each turn does a bounded piece of work. > 0: there was some; 0: none; PX_E_*: the store failed and the process must
+ * end. */
+int pxi_history_init(struct pxi_keeper *keeper);
+void pxi_history_fini(struct pxi_keeper *keeper);
+int pxi_history_turn(struct pxi_keeper *keeper);
+int pxi_history_flush(struct pxi_keeper *keeper, bool everything); /* open minutes; else at most once a second */
+
+int pxi_fires_init(struct pxi_keeper *keeper);
+void pxi_fires_fini(struct pxi_keeper *keeper);
+int pxi_fires_turn(struct pxi_keeper *keeper);
+int pxi_fires_tidy(struct pxi_keeper *keeper); /* the outbox of what has been told; when there is nothing else to do */
+
+int pxi_tasks_init(struct pxi_keeper *keeper);
+void pxi_tasks_fini(struct pxi_keeper *keeper);
+int pxi_tasks_turn(struct pxi_keeper *keeper);
+/* Server thread: PX_E_AGAIN when there are too many already. */
+int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_alert *alert,
+                    unsigned client, uint32_t serial);
+bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp); /* a finished one */
+/* arms.c says: this record went to this position of the arm queue; a stream begins, which holds all; look who has been
+ * heard. */
+void pxi_tasks_pushed(struct pxi_keeper *keeper, uint64_t record, uint64_t position);
+void pxi_tasks_streamed(struct pxi_keeper *keeper);
+void pxi_tasks_heard(struct pxi_keeper *keeper);
+
+void pxi_arms_fini(struct pxi_arms *arms);
+int pxi_arms_turn(struct pxi_keeper *keeper);
+bool pxi_arms_room(const struct pxi_arms *arms, unsigned records);
+uint64_t pxi_arms_put(struct pxi_arms *arms, const struct px_alert *alert, enum px_arm_action action); /* its number */
+
+int pxi_syncer_start(struct pxi_syncer *syncer, struct pxi_history *history);
+void pxi_syncer_stop(struct pxi_syncer *syncer);
+
+/* The thread that serves <data>/keeper.sock. */
+int pxi_server_create(struct pxi_keeper *keeper, struct pxi_server **serverp);
+void pxi_server_destroy(struct pxi_server **serverp);
+
+/* Kills the process at the place and count that PX_CRASH_AT="name:count" names; a test enumerates them. Else nothing.
+ */
+void pxi_crash_point(const char *name);

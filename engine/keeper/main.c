@@ -1,0 +1,149 @@
+/* The keeper: the one process that writes the store. Nothing is told before it is durable, and nothing durable is told
+ * twice. */
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/keeper/keeper_private.h"
+
+#define REST_NS  (20 * PX_NS_PER_MS)  /* nothing to do: the heartbeat wants to run */
+#define PACE_NS  (5 * PX_NS_PER_MS)   /* ticks are flowing: gather some instead of being woken by each */
+#define HEAR_NS  (PX_NS_PER_MS / 5)   /* somebody waits for the evaluator to hear */
+#define TIDY_NS  (100 * PX_NS_PER_MS) /* quiet for so long: time for what has no hurry */
+#define DRAIN_NS (5 * PX_NS_PER_S)
+
+static int keeper_init(struct pxi_keeper *keeper, const struct px_heritage *heritage)
+{
+    keeper->heritage = heritage;
+    keeper->tasks.done_fd = -1;
+    keeper->shm = heritage->shm;
+    keeper->stats = px_heritage_stats(heritage);
+    int error = px_names_create(heritage->config, &keeper->names);
+    if (!error)
+        error = pxi_tasks_init(keeper);
+    if (!error)
+        error = pxi_fires_init(keeper);
+    if (!error)
+        error = pxi_history_init(keeper);
+    if (!error)
+        error = pxi_syncer_start(&keeper->syncer, &keeper->history);
+    if (!error)
+        error = pxi_server_create(keeper, &keeper->server);
+    return error;
+}
+
+static void keeper_fini(struct pxi_keeper *keeper)
+{
+    pxi_server_destroy(&keeper->server);
+    pxi_syncer_stop(&keeper->syncer);
+    pxi_arms_fini(&keeper->arms);
+    pxi_fires_fini(keeper);
+    pxi_history_fini(keeper);
+    pxi_tasks_fini(keeper);
+    px_names_destroy(&keeper->names);
+}
+
+/* > 0: worked. Fires first: somebody waits to be told. */
+static int turn(struct pxi_keeper *keeper, bool *ticksp)
+{
+    int fires = pxi_fires_turn(keeper);
+    int tasks = fires < 0 ? fires : pxi_tasks_turn(keeper);
+    int arms = tasks < 0 ? tasks : pxi_arms_turn(keeper);
+    int ticks = arms < 0 ? arms : pxi_history_turn(keeper);
+    int flushed = ticks < 0 ? ticks : pxi_history_flush(keeper, false);
+
+    *ticksp = ticks > 0;
+    if (__atomic_load_n(&keeper->syncer.failed, __ATOMIC_ACQUIRE))
+        return PX_E_IO;
+    return flushed < 0 ? flushed : fires > 0 || tasks > 0 || arms > 0;
+}
+
+static bool has_news(const struct pxi_keeper *keeper, bool ticks_too)
+{
+    return px_queue_length(keeper->shm->fires) > 0 ||
+           __atomic_load_n(&keeper->tasks.queued.count, __ATOMIC_RELAXED) > 0 ||
+           (ticks_too && px_ring_tail(keeper->shm->ticks) != keeper->history.position);
+}
+
+/* While ticks flow they need no wake of their own: a few milliseconds of them make one batch. A full batch is no rest
+ * at all. */
+static void rest(struct pxi_keeper *keeper, bool ticks)
+{
+    bool backlog = px_ring_tail(keeper->shm->ticks) - keeper->history.position >= PXI_TICK_BATCH / 2;
+    struct px_wait_set set = {.count = 0};
+
+    if (backlog)
+        return;
+    px_wait_add(&set, &keeper->shm->fires->consumer_sleeps);
+    px_wait_add(&set, &keeper->tasks.news);
+    if (!ticks)
+        px_wait_add(&set, &keeper->shm->ticks_yard->need_wake);
+    px_wait_arm(&set);
+    if (!has_news(keeper, !ticks))
+        px_wait_sleep(&set, keeper->tasks.waiting > 0 ? HEAR_NS : ticks ? PACE_NS : REST_NS);
+}
+
+static int tidy(struct pxi_keeper *keeper, bool worked)
+{
+    px_mono now = px_mono_now();
+
+    if (worked)
+        keeper->idle_since = now;
+    return px_mono_since(now, keeper->idle_since) > TIDY_NS ? pxi_fires_tidy(keeper) : 0;
+}
+
+/* What the others left in the rings, for a bounded time; then everything onto the disk. */
+static int drain(struct pxi_keeper *keeper)
+{
+    px_mono start = px_mono_now();
+    bool ticks = true;
+    int result = 1;
+
+    while (result >= 0 && (result > 0 || ticks) && px_mono_since(px_mono_now(), start) < DRAIN_NS) {
+        result = turn(keeper, &ticks);
+        px_heritage_beat(keeper->heritage);
+    }
+    if (result >= 0)
+        result = pxi_history_flush(keeper, true);
+    if (result >= 0)
+        result = pxi_fires_tidy(keeper);
+    return result < 0 ? result : 0;
+}
+
+static int run(struct pxi_keeper *keeper)
+{
+    bool ticks;
+
+    while (!px_heritage_terminating(keeper->heritage)) {
+        int result = turn(keeper, &ticks);
+
+        if (result >= 0 && tidy(keeper, result > 0 || ticks) < 0)
+            result = PX_E_IO;
+        if (result < 0)
+            return result;
+        px_heritage_beat(keeper->heritage);
+        if (result == 0)
+            rest(keeper, ticks);
+    }
+    return drain(keeper);
+}
+
+int px_keeper_main(const struct px_heritage *heritage)
+{
+    struct pxi_keeper *keeper = calloc(1, sizeof *keeper);
+
+    if (!keeper)
+        return PX_E_MEMORY;
+    int result = keeper_init(keeper, heritage);
+    if (result == 0) {
+        px_heritage_ready(heritage);
+        px_log(PX_LOG_INFO, "serving alerts=%llu", (unsigned long long)px_alerts_count(keeper->alerts));
+        result = run(keeper);
+    }
+    if (result)
+        px_log(PX_LOG_ERROR, "keeper_ends error=\"%s\"", px_error_text(result));
+    keeper_fini(keeper);
+    free(keeper);
+    return result;
+}

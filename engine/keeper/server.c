@@ -1,0 +1,405 @@
+/*
+ * <data>/keeper.sock: one thread, at most CLIENTS connections, one request at a time on each. Reads are answered here,
+ * since RocksDB's readers need no lock; alert writes go to the main thread and come back as finished tasks. A client
+ * that breaks the rules, or does not take its answer while it asks for more, hurts itself alone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/keeper/keeper_private.h"
+
+#define CLIENTS    64
+#define TAG_LISTEN UINT64_C(1) << 32
+#define TAG_DONE   UINT64_C(2) << 32
+#define TAG_STOP   UINT64_C(3) << 32
+
+struct request {
+    struct px_wire_head head;
+    struct px_wire_request body;
+};
+
+struct client {
+    int fd; /* -1: the place is free */
+    uint32_t serial;
+    bool waits; /* for a task */
+    size_t got;
+    struct request in;
+    char *out;
+    size_t out_len, out_sent;
+};
+
+struct pxi_server {
+    struct pxi_keeper *keeper;
+    pthread_t thread;
+    int listen_fd, epoll_fd, stop_fd;
+    struct client client[CLIENTS];
+};
+
+static void watch(const struct pxi_server *server, int operation, int fd, uint32_t events, uint64_t tag)
+{
+    struct epoll_event event = {.events = events, .data.u64 = tag};
+
+    PX_CHECK(epoll_ctl(server->epoll_fd, operation, fd, &event) == 0);
+}
+
+static void drop(struct client *client)
+{
+    close(client->fd); /* leaves the epoll set by itself */
+    free(client->out);
+    client->fd = -1;
+    client->out = NULL;
+    client->waits = false;
+    client->serial++;
+    client->got = 0;
+}
+
+/* ---- answers ---- */
+
+struct answer {
+    struct px_wire_head head;
+    struct px_wire_answer body;
+};
+
+static const size_t row_sizes[PX_WIRE_KINDS] = {0,
+#define ROW_SIZE(NAME, row) sizeof(row),
+                                                PX_WIRE_TABLE(ROW_SIZE)
+#undef ROW_SIZE
+};
+
+/* Sends what the socket takes; the rest when it is writable again. */
+static void flush(struct pxi_server *server, struct client *client)
+{
+    uint64_t tag = (uint64_t)(client - server->client);
+
+    while (client->out_sent < client->out_len) {
+        ssize_t n = send(client->fd, client->out + client->out_sent, client->out_len - client->out_sent, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN) {
+            watch(server, EPOLL_CTL_MOD, client->fd, EPOLLOUT, tag);
+            return;
+        }
+        if (n < 0) {
+            drop(client);
+            return;
+        }
+        client->out_sent += (size_t)n;
+    }
+    free(client->out);
+    client->out = NULL;
+    watch(server, EPOLL_CTL_MOD, client->fd, EPOLLIN, tag);
+}
+
+/* Takes `frame`, which has room for the head, the answer and its rows. */
+static void reply(struct pxi_server *server, struct client *client, const struct px_wire_head *asked, char *frame)
+{
+    struct answer *answer = (struct answer *)(void *)frame;
+
+    answer->head = *asked;
+    answer->head.bytes = (uint32_t)(sizeof answer->body + answer->body.count * row_sizes[asked->kind]);
+    client->out = frame;
+    client->out_len = sizeof answer->head + answer->head.bytes;
+    client->out_sent = 0;
+    flush(server, client);
+}
+
+/* ---- reads ---- */
+
+static int read_candles(const struct pxi_keeper *keeper, const struct px_wire_request *request, void *rows,
+                        struct px_wire_answer *answer)
+{
+    const struct pxi_history *history = &keeper->history;
+    struct px_page page;
+
+    if (request->asset >= history->assets)
+        return PX_E_INVALID;
+    int64_t final_ns = __atomic_load_n(&history->final_ns[request->asset], __ATOMIC_ACQUIRE);
+    int result = px_hist_candles(history->hist, request->asset, request->interval_s, request->flag, final_ns,
+                                 &request->range, rows, &page, &answer->prior);
+    answer->count = page.count;
+    answer->more = page.more;
+    answer->next = page.next;
+    return result;
+}
+
+static int read_ticks(const struct pxi_keeper *keeper, const struct px_wire_request *request, void *rows,
+                      struct px_wire_answer *answer)
+{
+    struct px_page page;
+    int result = px_hist_ticks(keeper->history.hist, request->asset, request->flag, &request->range, rows, &page);
+
+    answer->count = page.count;
+    answer->more = page.more;
+    answer->next = page.next;
+    return result;
+}
+
+static int read_alert(const struct pxi_keeper *keeper, const struct px_alert *asked, void *rows,
+                      struct px_wire_answer *answer)
+{
+    int result = px_alerts_get(keeper->alerts, asked->owner, asked->id, rows);
+
+    answer->count = result == 0;
+    return result;
+}
+
+static int read_rows(const struct pxi_keeper *keeper, const struct request *request, void *rows,
+                     struct px_wire_answer *answer)
+{
+    const struct px_wire_request *body = &request->body;
+
+    switch (request->head.kind) {
+    case PX_WIRE_PING:
+        return 0;
+    case PX_WIRE_ALERT_GET:
+        return read_alert(keeper, &body->alert, rows, answer);
+    case PX_WIRE_ALERT_LIST:
+        return px_alerts_list(keeper->alerts, &body->alert, &body->after, body->range.limit, rows, &answer->count,
+                              &answer->more, &answer->next_alert);
+    case PX_WIRE_EVENTS:
+        return px_alerts_events(keeper->alerts, body->alert.owner, body->alert.id, body->since, body->range.limit, rows,
+                                &answer->count, &answer->more);
+    case PX_WIRE_CANDLES:
+        return read_candles(keeper, body, rows, answer);
+    case PX_WIRE_TICKS:
+        return read_ticks(keeper, body, rows, answer);
+    default:
+        return PX_E_INVALID;
+    }
+}
+
+/* Room for as many rows as were asked for; a request that asks for too many is broken. */
+static char *frame_for(const struct request *request)
+{
+    uint32_t limit = request->body.range.limit;
+
+    return limit > PX_PAGE_MAX ? NULL : calloc(1, sizeof(struct answer) + (limit + 1) * row_sizes[request->head.kind]);
+}
+
+static void serve_read(struct pxi_server *server, struct client *client)
+{
+    char *frame = frame_for(&client->in);
+
+    if (!frame) {
+        drop(client);
+        return;
+    }
+    struct answer *answer = (struct answer *)(void *)frame;
+    answer->body.result = read_rows(server->keeper, &client->in, frame + sizeof *answer, &answer->body);
+    if (answer->body.result)
+        answer->body.count = 0;
+    reply(server, client, &client->in.head, frame);
+}
+
+/* ---- writes ---- */
+
+static void reply_task(struct pxi_server *server, struct client *client, const struct pxi_task *task)
+{
+    char *frame = calloc(1, sizeof(struct answer) + sizeof task->stored);
+    bool has_row = task->head.kind == PX_WIRE_ALERT_CREATE && (task->result == 0 || task->result == PX_E_EXISTS);
+
+    if (!frame) {
+        drop(client);
+        return;
+    }
+    struct answer *answer = (struct answer *)(void *)frame;
+    answer->body.result = task->result;
+    answer->body.count = has_row;
+    memcpy(frame + sizeof *answer, &task->stored, sizeof task->stored);
+    client->waits = false;
+    reply(server, client, &task->head, frame);
+}
+
+static void serve_write(struct pxi_server *server, struct client *client)
+{
+    struct pxi_task refused = {.head = client->in.head};
+
+    client->waits = true;
+    watch(server, EPOLL_CTL_MOD, client->fd, 0, (uint64_t)(client - server->client));
+    refused.result = pxi_task_submit(&server->keeper->tasks, &client->in.head, &client->in.body.alert,
+                                     (unsigned)(client - server->client), client->serial);
+    if (refused.result)
+        reply_task(server, client, &refused);
+}
+
+static void take_finished(struct pxi_server *server)
+{
+    struct pxi_task task;
+    uint64_t count;
+
+    if (read(server->keeper->tasks.done_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+        px_log_limited(PX_LOG_WARN, 1, "eventfd_failed");
+    while (pxi_task_take(&server->keeper->tasks, &task)) {
+        struct client *client = &server->client[task.client];
+
+        if (client->fd >= 0 && client->serial == task.serial && client->waits)
+            reply_task(server, client, &task);
+    }
+}
+
+/* ---- clients ---- */
+
+static bool request_ok(struct request *request)
+{
+    const struct px_wire_head *head = &request->head;
+    struct px_wire_request *body = &request->body;
+
+    body->alert.owner[PX_OWNER_SIZE - 1] = body->alert.symbol[PX_SYMBOL_SIZE - 1] = '\0';
+    body->alert.tags[0][PX_ALERT_TAG_SIZE - 1] = '\0';
+    return head->version == PX_WIRE_VERSION && head->bytes == sizeof *body && head->kind > PX_WIRE_NONE &&
+           head->kind < PX_WIRE_KINDS;
+}
+
+static void take_request(struct pxi_server *server, struct client *client)
+{
+    client->got = 0;
+    if (!request_ok(&client->in)) {
+        px_log_limited(PX_LOG_WARN, 1, "request_refused kind=%u bytes=%u", client->in.head.kind, client->in.head.bytes);
+        drop(client);
+        return;
+    }
+    px_stat_add(server->keeper->stats, PX_STAT_KEEP_REQUESTS, 1);
+    if (client->in.head.kind == PX_WIRE_ALERT_CREATE || client->in.head.kind == PX_WIRE_ALERT_DELETE)
+        serve_write(server, client);
+    else
+        serve_read(server, client);
+}
+
+static void on_client(struct pxi_server *server, struct client *client, uint32_t events)
+{
+    if (client->out) {
+        flush(server, client);
+        return;
+    }
+    if (client->waits) { /* only its end is news now */
+        if (events & (EPOLLHUP | EPOLLERR))
+            drop(client);
+        return;
+    }
+    ssize_t n = recv(client->fd, (char *)&client->in + client->got, sizeof client->in - client->got, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (n <= 0) {
+        drop(client);
+        return;
+    }
+    client->got += (size_t)n;
+    if (client->got == sizeof client->in)
+        take_request(server, client);
+}
+
+static void on_listen(struct pxi_server *server)
+{
+    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+    if (fd < 0)
+        return;
+    for (unsigned i = 0; i < CLIENTS; i++) {
+        if (server->client[i].fd >= 0)
+            continue;
+        server->client[i].fd = fd;
+        watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, i);
+        return;
+    }
+    px_log_limited(PX_LOG_WARN, 1, "clients_full max=%d", CLIENTS);
+    close(fd);
+}
+
+static void *serve(void *context)
+{
+    struct pxi_server *server = context;
+    struct epoll_event events[16];
+
+    for (;;) {
+        int n = epoll_wait(server->epoll_fd, events, PX_COUNT_OF(events), -1);
+
+        for (int i = 0; i < n; i++) {
+            uint64_t tag = events[i].data.u64;
+
+            if (tag == (TAG_STOP))
+                return NULL;
+            if (tag == (TAG_LISTEN))
+                on_listen(server);
+            else if (tag == (TAG_DONE))
+                take_finished(server);
+            else if (server->client[tag].fd >= 0)
+                on_client(server, &server->client[tag], events[i].events);
+        }
+    }
+}
+
+/* ---- start and end ---- */
+
+static int listen_on(const char *data, int *fdp)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", data, PX_KEEPER_SOCKET);
+
+    if (n < 0 || (size_t)n >= sizeof address.sun_path)
+        return PX_E_TOO_LARGE;
+    unlink(address.sun_path); /* a dead keeper's; there is one keeper a data folder */
+    *fdp = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (*fdp < 0)
+        return PX_E_SYSTEM;
+    if (bind(*fdp, (struct sockaddr *)&address, sizeof address) < 0 || listen(*fdp, CLIENTS) < 0) {
+        px_log(PX_LOG_ERROR, "listen_failed path=%s errno=%d", address.sun_path, errno);
+        close(*fdp);
+        return PX_E_SYSTEM;
+    }
+    return 0;
+}
+
+int pxi_server_create(struct pxi_keeper *keeper, struct pxi_server **serverp)
+{
+    struct pxi_server *server = calloc(1, sizeof *server);
+
+    *serverp = NULL;
+    if (!server)
+        return PX_E_MEMORY;
+    server->keeper = keeper;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        server->client[i].fd = -1;
+    int error = listen_on(keeper->heritage->config->data, &server->listen_fd);
+    if (error) {
+        free(server);
+        return error;
+    }
+    server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    server->stop_fd = eventfd(0, EFD_CLOEXEC);
+    PX_CHECK(server->epoll_fd >= 0 && server->stop_fd >= 0);
+    watch(server, EPOLL_CTL_ADD, server->listen_fd, EPOLLIN, TAG_LISTEN);
+    watch(server, EPOLL_CTL_ADD, server->stop_fd, EPOLLIN, TAG_STOP);
+    watch(server, EPOLL_CTL_ADD, keeper->tasks.done_fd, EPOLLIN, TAG_DONE);
+    PX_CHECK(pthread_create(&server->thread, NULL, serve, server) == 0);
+    *serverp = server;
+    return 0;
+}
+
+void pxi_server_destroy(struct pxi_server **serverp)
+{
+    struct pxi_server *server = *serverp;
+    uint64_t one = 1;
+
+    if (!server)
+        return;
+    PX_CHECK(write(server->stop_fd, &one, sizeof one) == sizeof one);
+    pthread_join(server->thread, NULL);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (server->client[i].fd >= 0)
+            drop(&server->client[i]);
+    close(server->listen_fd);
+    close(server->epoll_fd);
+    close(server->stop_fd);
+    free(server);
+    *serverp = NULL;
+}
