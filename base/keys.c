@@ -244,54 +244,78 @@ static int replace_at(int directory, const struct px_keys *keys)
     return error;
 }
 
-/* A key that no line has yet, added to the table. */
-static int make(struct px_keys *keys, uint32_t scopes, char text[PX_KEY_TEXT_SIZE])
+/* The row of `id`, or a new one. */
+static int row_of(struct px_keys *keys, const char *id, struct px_key **keyp)
 {
-    if (keys->count == PX_KEYS_MAX)
+    struct px_key *key = (struct px_key *)find(keys, px_text_of(id));
+    if (!key && keys->count == PX_KEYS_MAX)
         return PX_E_FULL;
-    memcpy(text, "px_", 3);
+    if (!key) {
+        key = &keys->list[keys->count++];
+        px_text_copy(key->id, sizeof key->id, px_text_of(id));
+    }
+    *keyp = key;
+    return 0;
+}
+
+/* An id that no line has yet. */
+static int free_id(const struct px_keys *keys, char id[PX_KEY_ID_LEN + 1])
+{
+    id[PX_KEY_ID_LEN] = '\0';
     do {
-        if (random_id(text + 3) != 0)
+        if (random_id(id) != 0)
             return PX_E_SYSTEM;
-    } while (find(keys, (struct px_text){text + 3, PX_KEY_ID_LEN}));
-    text[3 + PX_KEY_ID_LEN] = '_';
+    } while (find(keys, px_text_of(id)));
+    return 0;
+}
+
+/* A secret for `id`, which takes the place of the one that it had. */
+static int make(struct px_keys *keys, const char *id, uint32_t scopes, char text[PX_KEY_TEXT_SIZE])
+{
     char *secret = text + 3 + PX_KEY_ID_LEN + 1;
+    struct px_key *key;
+    int error = row_of(keys, id, &key);
+    if (error)
+        return error;
+    memcpy(text, "px_", 3);
+    memcpy(text + 3, id, PX_KEY_ID_LEN);
+    text[3 + PX_KEY_ID_LEN] = '_';
     if (random_secret(secret) != 0)
         return PX_E_SYSTEM;
     secret[PX_KEY_SECRET_LEN] = '\0';
-
-    struct px_key *key = &keys->list[keys->count++];
     key->scopes = scopes;
-    px_text_copy(key->id, sizeof key->id, (struct px_text){text + 3, PX_KEY_ID_LEN});
     digest_of((struct px_text){secret, PX_KEY_SECRET_LEN}, key->digest);
     return 0;
 }
 
-static int create_at(int directory, uint32_t scopes, char text[PX_KEY_TEXT_SIZE])
+static int create_at(int directory, const char *id, uint32_t scopes, char text[PX_KEY_TEXT_SIZE])
 {
+    char fresh[PX_KEY_ID_LEN + 1];
     struct px_keys *keys = malloc(sizeof *keys);
     if (!keys)
         return PX_E_MEMORY;
     int error = flock(directory, LOCK_EX) == 0 ? load_at(directory, keys) : PX_E_SYSTEM;
+    if (!error && !id)
+        error = free_id(keys, fresh);
     if (!error)
-        error = make(keys, scopes, text);
+        error = make(keys, id ? id : fresh, scopes, text);
     if (!error)
         error = replace_at(directory, keys);
     free(keys);
     return error;
 }
 
-int px_key_create(const char *data, const char *scopes, char text[PX_KEY_TEXT_SIZE])
+int px_key_create(const char *data, const char *id, const char *scopes, char text[PX_KEY_TEXT_SIZE])
 {
     uint32_t bits;
-    if (px_scopes_parse(px_text_of(scopes), &bits) != 0)
+    if (px_scopes_parse(px_text_of(scopes), &bits) != 0 || (id && !is_id(px_text_of(id))))
         return PX_E_INVALID;
     if (mkdir(data, 0750) != 0 && errno != EEXIST)
         return PX_E_SYSTEM;
     int directory = open(data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return PX_E_SYSTEM;
-    int error = create_at(directory, bits, text);
+    int error = create_at(directory, id, bits, text);
     int saved = errno;
     close(directory);
     errno = saved;

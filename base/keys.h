@@ -40,12 +40,13 @@ struct px_keys {
 int px_scopes_parse(struct px_text text, uint32_t *scopesp);
 
 /*
- * Makes a key that may do `scopes` ("prices:read,alerts:write"), adds its line to <data>/keys (mode 0600, by a file
- * beside it, fsync and rename, under a lock on the directory), and gives its text, which is not kept anywhere. Creates
- * the directory when missing. PX_E_INVALID for an unknown scope, PX_E_FULL at PX_KEYS_MAX keys, PX_E_IO, PX_E_SYSTEM
+ * Makes a key that may do `scopes` ("prices:read,alerts:write"), writes its line to <data>/keys (mode 0600, by a file
+ * beside it, fsync and rename, under a lock on the directory), and gives its text, which is not kept anywhere. `id` NULL: a
+ * new owner; else that owner's key gets a new secret and the old one is void at once. Creates the directory when missing.
+ * PX_E_INVALID for an unknown scope or an id that is none, PX_E_FULL at PX_KEYS_MAX keys, PX_E_IO, PX_E_SYSTEM
  * (errno tells), PX_E_FORMAT when the file there is not a key file. Blocks on the disk; for tools.
  */
-int px_key_create(const char *data, const char *scopes, char text[PX_KEY_TEXT_SIZE]);
+int px_key_create(const char *data, const char *id, const char *scopes, char text[PX_KEY_TEXT_SIZE]);
 
 /*
  * Reads <data>/keys into `keys`; no such file is an empty table. PX_E_FORMAT with nothing loaded when one line is not a

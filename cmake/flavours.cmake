@@ -5,7 +5,7 @@ set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 add_compile_options(-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
-  -Wvla -Wwrite-strings -Wimplicit-fallthrough -Wno-unused-parameter -fno-omit-frame-pointer -fno-common)
+  -Wvla -Wwrite-strings -Wimplicit-fallthrough -Wno-unused-parameter -Wno-clobbered -fno-omit-frame-pointer -fno-common)
 add_compile_definitions(_GNU_SOURCE _LGPL_SOURCE)
 
 if(PX_PRESET STREQUAL "dev")

@@ -14,17 +14,18 @@ static const char help_text[] =
     "\n"
     "  pxengine run --config FILE [--set KEY=VALUE ...]   run the engine until SIGTERM\n"
     "  pxengine config check FILE                         read the configuration, say what is wrong with it\n"
-    "  pxengine key add --data DIR [--scopes LIST]        make an API key and print it, this once\n"
+    "  pxengine key add --data DIR [--scopes LIST] [--id ID]   make an API key and print it, this once\n"
     "  pxengine --version | --help\n"
     "\n"
     "  --set replaces a top-level setting of the file: listen, data, log_level, web_workers.\n"
+    "  --id names an owner (8 of a-z 0-9) whose key gets a new secret; without it the key is a new owner's.\n"
     "  Scopes are prices:read, alerts:write and admin; a key gets the first two unless told otherwise.\n"
     "\n"
     "  Try it:   pxengine run --config etc/pxengine.yaml --set data=/tmp/px --set listen=127.0.0.1:8080\n"
     "            curl http://127.0.0.1:8080/api/v1/status\n";
 
 struct arguments {
-    const char *config, *data, *scopes;
+    const char *config, *data, *scopes, *id;
     const char *overrides[OVERRIDES_MAX + 1];
     unsigned override_count;
 };
@@ -47,6 +48,8 @@ static int parse(int argc, char **argv, int first, struct arguments *arguments)
             arguments->data = argv[++i];
         else if (strcmp(argv[i], "--scopes") == 0)
             arguments->scopes = argv[++i];
+        else if (strcmp(argv[i], "--id") == 0)
+            arguments->id = argv[++i];
         else if (strcmp(argv[i], "--set") == 0 && arguments->override_count < OVERRIDES_MAX)
             arguments->overrides[arguments->override_count++] = argv[++i];
         else
@@ -117,9 +120,10 @@ static int key_add(int argc, char **argv)
         return code;
     if (arguments.data == NULL)
         return usage("key add needs --data DIR", NULL);
-    result = px_key_create(arguments.data, arguments.scopes == NULL ? "prices:read,alerts:write" : arguments.scopes, text);
-    if (result == PX_E_FORMAT && arguments.scopes != NULL)
-        return usage("--scopes takes prices:read, alerts:write and admin, separated by commas, not", arguments.scopes);
+    result = px_key_create(arguments.data, arguments.id,
+                           arguments.scopes == NULL ? "prices:read,alerts:write" : arguments.scopes, text);
+    if (result == PX_E_INVALID)
+        return usage("--scopes takes prices:read, alerts:write and admin, separated by commas; --id 8 of a-z 0-9", NULL);
     if (result < 0) {
         fprintf(stderr, "pxengine: the key could not be stored in %s: %s\n", arguments.data, px_error_text(result));
         return 1;

@@ -38,8 +38,8 @@ static void write_file(const char *text)
 START_TEST(makes_loads_and_verifies)
 {
     char text[PX_KEY_TEXT_SIZE], second[PX_KEY_TEXT_SIZE];
-    ck_assert_int_eq(px_key_create(data, "prices:read,alerts:write", text), 0);
-    ck_assert_int_eq(px_key_create(data, "admin", second), 0);
+    ck_assert_int_eq(px_key_create(data, NULL, "prices:read,alerts:write", text), 0);
+    ck_assert_int_eq(px_key_create(data, NULL, "admin", second), 0);
     ck_assert_uint_eq(strlen(text), PX_KEY_TEXT_SIZE - 1);
     ck_assert_str_ne(text, second);
     struct stat stat_of;
@@ -57,10 +57,27 @@ START_TEST(makes_loads_and_verifies)
 }
 END_TEST
 
+START_TEST(a_renewed_key_voids_the_old)
+{
+    char text[PX_KEY_TEXT_SIZE], renewed[PX_KEY_TEXT_SIZE];
+    const struct px_key *key = NULL;
+    ck_assert_int_eq(px_key_create(data, "dashuser", "admin", text), 0);
+    ck_assert_int_eq(px_key_create(data, "dashuser", "prices:read", renewed), 0);
+    ck_assert_int_eq(px_key_create(data, "Dash", "admin", renewed), PX_E_INVALID);
+    ck_assert_int_eq(px_key_create(data, "dashuser", "prices:read", renewed), 0);
+    ck_assert_int_eq(px_keys_load(data, &keys), 0);
+    ck_assert_uint_eq(keys.count, 1);
+    ck_assert_int_eq(px_keys_verify(&keys, px_text_of(text), &key), PX_E_FORBIDDEN);
+    ck_assert_int_eq(px_keys_verify(&keys, px_text_of(renewed), &key), 0);
+    ck_assert_str_eq(key->id, "dashuser");
+    ck_assert_uint_eq(key->scopes, PX_SCOPE_PRICES_READ);
+}
+END_TEST
+
 START_TEST(refuses_every_other_text)
 {
     char text[PX_KEY_TEXT_SIZE], changed[PX_KEY_TEXT_SIZE];
-    ck_assert_int_eq(px_key_create(data, "prices:read,alerts:write", text), 0);
+    ck_assert_int_eq(px_key_create(data, NULL, "prices:read,alerts:write", text), 0);
     ck_assert_int_eq(px_keys_load(data, &keys), 0);
     const struct px_key *key = NULL;
     for (size_t i = 0; i < PX_KEY_TEXT_SIZE - 1; i++) {
@@ -77,7 +94,7 @@ END_TEST
 START_TEST(keeps_no_secret)
 {
     char text[PX_KEY_TEXT_SIZE], line[256];
-    ck_assert_int_eq(px_key_create(data, "prices:read,alerts:write", text), 0);
+    ck_assert_int_eq(px_key_create(data, NULL, "prices:read,alerts:write", text), 0);
     FILE *from = fopen(file, "r");
     ck_assert_ptr_nonnull(fgets(line, sizeof line, from));
     fclose(from);
@@ -91,7 +108,7 @@ START_TEST(refuses_unknown_scopes)
     static const char *const bad[] = {"", "everything", "admin,", ",admin", "admin admin", "ADMIN"};
     char text[PX_KEY_TEXT_SIZE];
     for (size_t i = 0; i < PX_COUNT_OF(bad); i++)
-        ck_assert_int_eq(px_key_create(data, bad[i], text), PX_E_INVALID);
+        ck_assert_int_eq(px_key_create(data, NULL, bad[i], text), PX_E_INVALID);
 }
 END_TEST
 
@@ -125,7 +142,7 @@ START_TEST(refuses_a_damaged_file)
         write_file(damaged[i]);
         ck_assert_msg(px_keys_load(data, &keys) == PX_E_FORMAT, "%s", damaged[i]);
         ck_assert_uint_eq(keys.count, 0);
-        ck_assert_int_eq(px_key_create(data, "admin", text), PX_E_FORMAT);
+        ck_assert_int_eq(px_key_create(data, NULL, "admin", text), PX_E_FORMAT);
     }
     write_file("# by hand\n\nabcdefgh " DIGEST " admin,prices:read\n");
     ck_assert_int_eq(px_keys_load(data, &keys), 0);
@@ -140,7 +157,7 @@ START_TEST(is_full_at_its_bound)
         fprintf(to, "k%07d " DIGEST " admin\n", i);
     fclose(to);
     char text[PX_KEY_TEXT_SIZE];
-    ck_assert_int_eq(px_key_create(data, "admin", text), PX_E_FULL);
+    ck_assert_int_eq(px_key_create(data, NULL, "admin", text), PX_E_FULL);
     ck_assert_int_eq(px_keys_load(data, &keys), 0);
     to = fopen(file, "a");
     fprintf(to, "zzzzzzzz " DIGEST " admin\n");
@@ -156,7 +173,7 @@ START_TEST(rivals_lose_nothing)
             char text[PX_KEY_TEXT_SIZE];
             int failed = 0;
             for (int i = 0; i < 10; i++)
-                failed |= px_key_create(data, "prices:read,alerts:write", text);
+                failed |= px_key_create(data, NULL, "prices:read,alerts:write", text);
             _exit(failed != 0);
         }
     for (int child = 0; child < 4; child++) {
@@ -176,6 +193,7 @@ int main(void)
     tcase_set_timeout(tests, 30);
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, makes_loads_and_verifies);
+    tcase_add_test(tests, a_renewed_key_voids_the_old);
     tcase_add_test(tests, refuses_every_other_text);
     tcase_add_test(tests, keeps_no_secret);
     tcase_add_test(tests, refuses_unknown_scopes);
