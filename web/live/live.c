@@ -123,8 +123,6 @@ static void *live_run(void *arg)
 {
     struct px_live *live = arg;
 
-    if (live->options.thread_begin != NULL)
-        live->options.thread_begin(live->options.auth_user);
     rcu(live, true);
     while (!is_drained(live)) {
         if (!live->draining && __atomic_load_n(&live->stop, __ATOMIC_ACQUIRE) == 1)
@@ -133,8 +131,6 @@ static void *live_run(void *arg)
     }
     pxi_conn_kill_all(live);
     rcu(live, false);
-    if (live->options.thread_end != NULL)
-        live->options.thread_end(live->options.auth_user);
     return NULL;
 }
 

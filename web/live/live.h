@@ -34,9 +34,6 @@ struct px_live_options {
 
     px_live_auth *auth; /* NULL: nobody can authenticate */
     void *auth_user;
-    void (*thread_begin)(
-        void *auth_user); /* on the live thread before its first and after its last `auth`; NULL: nothing */
-    void (*thread_end)(void *auth_user);
 
     uint32_t gather_ms; /* under pressure a connection gets one send in so many ms; 0 = 100 */
 };
