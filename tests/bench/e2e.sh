@@ -1,12 +1,12 @@
 #!/bin/bash
 # e2e: 10,000 assets x 1 tick/s through the whole engine, against the limit of 200 ms
 #
-# Usage: e2e.sh [--quick] [--bin DIR] [--assets N] [--alerts N] [--seconds N]
+# Usage: e2e.sh [--quick] [--bin DIR] [--assets N] [--alerts N] [--seconds N] [--keep]
 # The venue, the engine and the client run on this machine; processor time is counted for the engine alone. --quick ends
-# within 45 s. Exit code 0: limit kept and nothing lost; 77: the programs are not built.
+# within 45 s; --keep leaves journal, configuration and logs in /tmp. Exit code 0: limit kept, nothing lost; 77: not built.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
-bin='' assets=10000 alerts=5000 seconds=60 warm_up=5
+bin='' assets=10000 alerts=5000 seconds=60 warm_up=5 keep=
 
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -15,6 +15,7 @@ while [ $# -gt 0 ]; do
     --assets) assets=$2 && shift ;;
     --alerts) alerts=$2 && shift ;;
     --seconds) seconds=$2 && shift ;;
+    --keep) keep=yes ;;
     *) sed -n '2,6s/^# \{0,1\}//p' "$0" && exit 64 ;;
     esac
     shift
@@ -37,7 +38,11 @@ venue= engine=
 end() {
     [ -n "$engine" ] && kill -TERM "$engine" 2>/dev/null && wait "$engine" 2>/dev/null
     [ -n "$venue" ] && kill -TERM "$venue" 2>/dev/null && wait "$venue" 2>/dev/null
-    rm -rf "$work"
+    if [ -n "$keep" ]; then
+        echo "kept: $work" >&2
+    else
+        rm -rf "$work"
+    fi
 }
 trap end EXIT
 trap 'exit 130' INT TERM

@@ -41,7 +41,7 @@ static void read_title(int pid, char *title, size_t size)
     title[len] = 0; /* the first argument is the title */
 }
 
-static struct process *find(struct processes *processes, int pid)
+static struct process *find(struct processes *processes, int pid, int parent)
 {
     for (size_t i = 0; i < processes->count; i++)
         if (processes->list[i].pid == pid)
@@ -50,7 +50,10 @@ static struct process *find(struct processes *processes, int pid)
         return NULL;
     struct process *process = &processes->list[processes->count++];
     *process = (struct process){.pid = pid};
-    read_title(pid, process->title, sizeof(process->title));
+    if (pid == parent)
+        snprintf(process->title, sizeof(process->title), "pxengine: supervisor");
+    else
+        read_title(pid, process->title, sizeof(process->title));
     return process;
 }
 
@@ -64,7 +67,7 @@ static void scan(struct processes *processes, int parent, bool begin)
         uint64_t ticks;
         if (pid <= 0 || !read_stat(pid, &its_parent, &ticks) || (pid != parent && its_parent != parent))
             continue;
-        struct process *process = find(processes, pid);
+        struct process *process = find(processes, pid, parent);
         if (process && begin)
             process->before_ticks = process->after_ticks = ticks;
         else if (process)
