@@ -58,8 +58,10 @@ void px_ring_takeover(struct px_ring *ring, struct px_ring_yard *yard)
 uint64_t px_ring_oldest(const struct px_ring *ring)
 {
     uint64_t intent = px_load_acquire(&ring->intent), keep = ring->capacity - ring->capacity / 8;
+    uint64_t tail = px_load_acquire(&ring->tail);
 
-    return intent > keep ? intent - keep : 0;
+    /* A batch of over seven eighths of the ring in the making would put us beyond tail, where there is nothing yet. */
+    return intent > keep ? PX_MIN(intent - keep, tail) : 0;
 }
 
 int px_ring_read(const struct px_ring *ring, uint64_t position, void *events, unsigned max, uint64_t *countp)
