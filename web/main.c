@@ -4,6 +4,7 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <unistd.h>
 #include <urcu/urcu-memb.h>
 
 #include "base/clock.h"
@@ -106,6 +107,20 @@ static void stop(struct web *web)
 
 /* ---- the loop ---- */
 
+/*
+ * A reader's slot is this process's once it carries its pid; the supervisor writes that when it knows the pid, perhaps after we run. Going
+ * online in a slot that is still being given away would be refused.
+ */
+static void go_online(const struct px_heritage *heritage)
+{
+    const struct px_rcu_reader *reader = &heritage->shm->domain.slots->reader[heritage->slot];
+    px_mono began = px_mono_now();
+
+    while (px_load_acquire(&reader->pid) != getpid() && px_mono_since(px_mono_now(), began) < PX_NS_PER_S)
+        usleep(1000);
+    px_rcu_online(heritage->shm->domain, heritage->slot);
+}
+
 /* Threads look at the directory inside liburcu's read sections: once those are over, this process holds nothing of the region. */
 static void quiesce(const struct px_heritage *heritage)
 {
@@ -142,7 +157,7 @@ int px_web_main(const struct px_heritage *heritage)
 
     PX_CHECK(pthread_key_create(&reader_key, reader_gone) == 0);
     urcu_memb_register_thread();
-    px_rcu_online(heritage->shm->domain, heritage->slot);
+    go_online(heritage);
     int rc = start(&web);
     if (rc < 0)
         px_log(PX_LOG_ERROR, "web_start_failed error=\"%s\"", px_error_text(rc));
