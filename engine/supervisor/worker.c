@@ -97,6 +97,9 @@ _Noreturn static void child(struct pxi_supervisor *supervisor, const struct pxi_
     heritage.terminate_fd = terminate_signal_fd();
     close(supervisor->epoll_fd);
     close(supervisor->signal_fd);
+    for (unsigned i = 0; i < supervisor->worker_count; i++)
+        if (supervisor->worker[i].pidfd >= 0)
+            close(supervisor->worker[i].pidfd);
     result = px_shm_attach(supervisor->shm.fd, worker->access, &own, reason);
     if (result < 0) {
         px_log(PX_LOG_ERROR, "attach-refused reason=\"%s\"", reason);
@@ -135,19 +138,21 @@ void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worke
     slot->longest_loop_us = 0;
     px_store_release(&slot->heartbeat_ns, slot->started_ns);
     px_store_release(&slot->state, PX_STATE_STARTING);
+    px_rcu_assign(supervisor->shm.domain, worker->slot, parent, slot->incarnation); /* the child may read at once */
     pid = fork();
     if (pid == 0)
         child(supervisor, worker, parent);
     worker->started = px_mono_now();
     if (pid < 0) { /* no memory or no process left on the machine: try again later */
         px_log(PX_LOG_ERROR, "fork-failed role=%s error=%d", px_role_name(worker->role), errno);
+        px_rcu_reaped(supervisor->shm.domain, worker->slot);
         worker->due.ns = worker->started.ns + PX_NS_PER_S;
         return;
     }
     worker->pid = pid;
     worker->aborted.ns = 0;
     px_store_release(&slot->pid, pid);
-    px_rcu_assign(supervisor->shm.domain, worker->slot, pid, slot->incarnation);
+    px_store_release(&supervisor->shm.rcu_slots->reader[worker->slot].pid, pid);
     watch_pid(supervisor, worker);
     px_log(PX_LOG_INFO, "forked role=%s pid=%d incarnation=%u", px_role_name(worker->role), pid, slot->incarnation);
 }
@@ -197,8 +202,9 @@ void pxi_worker_reap(struct pxi_supervisor *supervisor, struct pxi_worker *worke
     siginfo_t info = {0};
     bool healthy;
 
-    if (waitid(P_PID, (id_t)worker->pid, &info, WEXITED) < 0)
+    if (waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
         return;
+    epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, worker->pidfd, NULL); /* a forked worker may hold a copy: closing is not enough */
     close(worker->pidfd);
     worker->pidfd = -1;
     px_rcu_reaped(supervisor->shm.domain, worker->slot);
