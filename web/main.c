@@ -1,6 +1,6 @@
 /*
- * A web worker: REST threads behind a loopback port, the live loop on the public one, and this thread, which beats the heart, follows the key
- * file and waits for the end.
+ * A web worker: REST threads behind a loopback port, the live loop on the public one, and this thread, which beats the
+ * heart, follows the key file and waits for the end.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -108,8 +108,8 @@ static void stop(struct web *web)
 /* ---- the loop ---- */
 
 /*
- * A reader's slot is this process's once it carries its pid; the supervisor writes that when it knows the pid, perhaps after we run. Going
- * online in a slot that is still being given away would be refused.
+ * A reader's slot is this process's once it carries its pid; the supervisor writes that when it knows the pid, perhaps
+ * after we run. Going online in a slot that is still being given away would be refused.
  */
 static void go_online(const struct px_heritage *heritage)
 {
@@ -121,7 +121,8 @@ static void go_online(const struct px_heritage *heritage)
     px_rcu_online(heritage->shm->domain, heritage->slot);
 }
 
-/* Threads look at the directory inside liburcu's read sections: once those are over, this process holds nothing of the region. */
+/* Threads look at the directory inside liburcu's read sections: once those are over, this process holds nothing of the
+ * region. */
 static void quiesce(const struct px_heritage *heritage)
 {
     urcu_memb_synchronize_rcu();

@@ -1,7 +1,7 @@
 /*
- * civetweb, within the limits that were measured: handlers are registered before its threads start, or the first connections find none; an
- * auth handler on every path saves a stat() of .htpasswd a request; there is no document root and no form parser; and an answer is one
- * mg_write.
+ * civetweb, within the limits that were measured: handlers are registered before its threads start, or the first
+ * connections find none; an auth handler on every path saves a stat() of .htpasswd a request; there is no document root
+ * and no form parser; and an answer is one mg_write.
  */
 #include "web/server.h"
 
@@ -145,15 +145,24 @@ static struct mg_context *start(struct px_server *server, const char *host, uint
     };
     char address[96], threads[8];
     const char *options[] = {
-        "listening_ports", address,
-        "num_threads", threads,
-        "enable_keep_alive", "yes",
-        "keep_alive_timeout_ms", "1000", /* a thread is held as long */
-        "request_timeout_ms", "10000",
-        "tcp_nodelay", "1",
-        "decode_url", "no", /* routes are found in the raw path, so that %2F is no separator */
-        "access_control_allow_origin", "", /* preflights are ours */
-        "access_control_allow_methods", "",
+        "listening_ports",
+        address,
+        "num_threads",
+        threads,
+        "enable_keep_alive",
+        "yes",
+        "keep_alive_timeout_ms",
+        "1000", /* a thread is held as long */
+        "request_timeout_ms",
+        "10000",
+        "tcp_nodelay",
+        "1",
+        "decode_url",
+        "no", /* routes are found in the raw path, so that %2F is no separator */
+        "access_control_allow_origin",
+        "", /* preflights are ours */
+        "access_control_allow_methods",
+        "",
         NULL,
     };
 

@@ -1,6 +1,6 @@
 /*
- * The HTTP server of a web worker: civetweb on loopback, a thread a connection, and every request handed to web/rest. Strangers meet the live
- * loop first, which relays to this port.
+ * The HTTP server of a web worker: civetweb on loopback, a thread a connection, and every request handed to web/rest.
+ * Strangers meet the live loop first, which relays to this port.
  */
 #pragma once
 
@@ -11,8 +11,9 @@
 struct px_server;
 
 /*
- * Listens on host:port (port 0: the kernel chooses) and starts the threads, each with its own px_rest_thread. PX_E_EXISTS when the port is
- * taken or civetweb refuses for another reason, which it logs; PX_E_MEMORY. After the fork only.
+ * Listens on host:port (port 0: the kernel chooses) and starts the threads, each with its own px_rest_thread.
+ * PX_E_EXISTS when the port is taken or civetweb refuses for another reason, which it logs; PX_E_MEMORY. After the fork
+ * only.
  */
 int px_server_start(struct px_rest *rest, const char *host, uint16_t port, struct px_server **serverp);
 

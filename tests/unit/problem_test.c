@@ -101,9 +101,14 @@ START_TEST(rounds_levels_to_where_comparing_is_exact)
         const char *op, *level, *kept;
         int64_t mantissa;
     } rows[] = {
-        {">=", "100.005", "100.005", 10001}, {"<=", "100.005", "100.005", 10000}, {">", "100", "100.01", 10001},
-        {"<", "100", "99.99", 9999},         {">", "100.005", "100.005", 10001},  {"<", "100.005", "100.005", 10000},
-        {"crossing_down", "1.999", "1.999", 199}, {"greater_than", "1e2", "100.01", 10001},
+        {">=", "100.005", "100.005", 10001},
+        {"<=", "100.005", "100.005", 10000},
+        {">", "100", "100.01", 10001},
+        {"<", "100", "99.99", 9999},
+        {">", "100.005", "100.005", 10001},
+        {"<", "100.005", "100.005", 10000},
+        {"crossing_down", "1.999", "1.999", 199},
+        {"greater_than", "1e2", "100.01", 10001},
     };
 
     for (size_t i = 0; i < PX_COUNT_OF(rows); i++) {
@@ -167,7 +172,8 @@ START_TEST(tells_all_mistakes_at_once)
     ck_assert(!read_body("{}"));
     ck_assert(detail_at("/symbol") && detail_at("/condition"));
     ck_mistake("[]", "", "must be an object");
-    ck_mistake("{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":\"1\"},\"tags\":[\"\"]}", "/tags/0", "empty");
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":\"1\"},\"tags\":[\"\"]}", "/tags/0",
+               "empty");
 }
 END_TEST
 

@@ -1,4 +1,5 @@
-/* REST from the request to the answer: over a region of its own, and a keeper of some lines that answers from arrays. */
+/* REST from the request to the answer: over a region of its own, and a keeper of some lines that answers from arrays.
+ */
 #include <arpa/inet.h>
 #include <check.h>
 #include <pthread.h>
@@ -56,7 +57,8 @@ static struct px_alert *kept_find(struct px_alert_id id)
     return NULL;
 }
 
-static size_t keep_alert(uint16_t kind, struct px_wire_request *request, struct px_wire_answer *answer, struct px_alert *row)
+static size_t keep_alert(uint16_t kind, struct px_wire_request *request, struct px_wire_answer *answer,
+                         struct px_alert *row)
 {
     struct px_alert *found = kept_find(request->alert.id);
 
@@ -121,7 +123,8 @@ static void *keep(void *unused)
             struct px_wire_answer answer = {.prior = PX_PRICE_NONE};
             size_t n = keep_answer(head.kind, &request, &answer, &rows);
             head.bytes = (uint32_t)(sizeof answer + n);
-            if (!all(fd, &head, sizeof head, true) || !all(fd, &answer, sizeof answer, true) || !all(fd, &rows, n, true))
+            if (!all(fd, &head, sizeof head, true) || !all(fd, &answer, sizeof answer, true) ||
+                !all(fd, &rows, n, true))
                 break;
         }
         close(fd);
@@ -186,9 +189,13 @@ static void with(const char *name, const char *value)
 static int call(const char *method, const char *target, const char *body)
 {
     const char *mark = strchr(target, '?');
-    struct px_exchange exchange = {
-        .method = method, .peer = "192.0.2.1", .content_length = body ? (int64_t)strlen(body) : -1,
-        .header = get_header, .read = read_body, .write = take_answer, .hang_up = hang_up};
+    struct px_exchange exchange = {.method = method,
+                                   .peer = "192.0.2.1",
+                                   .content_length = body ? (int64_t)strlen(body) : -1,
+                                   .header = get_header,
+                                   .read = read_body,
+                                   .write = take_answer,
+                                   .hang_up = hang_up};
 
     exchange.path = (struct px_text){target, mark ? (size_t)(mark - target) : strlen(target)};
     exchange.query = px_text_of(mark ? mark + 1 : "");
@@ -254,7 +261,8 @@ static void make_config(void)
 
 static void begin(void)
 {
-    struct px_shm_params params = {.assets = 8, .tick_capacity = 64, .event_capacity = 64, .fire_capacity = 64, .arm_capacity = 64};
+    struct px_shm_params params = {
+        .assets = 8, .tick_capacity = 64, .event_capacity = 64, .fire_capacity = 64, .arm_capacity = 64};
     pthread_t keeper;
 
     snprintf(data, sizeof data, "/tmp/px_rest_test.XXXXXX");
@@ -263,7 +271,8 @@ static void begin(void)
     ck_assert_int_eq(px_shm_create(&params, 3, &shm), 0);
     px_symbols_publish(&shm.directory, &config, 1);
     px_shm_ready(&shm);
-    heritage = (struct px_heritage){.config = &config, .shm = &shm, .slot = PX_ROLE_SLOT_WEB, .generation = 3, .terminate_fd = -1};
+    heritage = (struct px_heritage){
+        .config = &config, .shm = &shm, .slot = PX_ROLE_SLOT_WEB, .generation = 3, .terminate_fd = -1};
     ck_assert_int_eq(px_key_create(data, NULL, "prices:read,alerts:write", key), 0);
     ck_assert_int_eq(px_key_create(data, NULL, "prices:read", reader_key), 0);
     urcu_memb_register_thread();
@@ -299,8 +308,14 @@ static void end(void)
 static void trade(int64_t price, uint64_t sseq)
 {
     int64_t now = px_wall_now();
-    struct px_detail_value detail = {.price = price, .size = 50000000, .bid = price - 1, .ask = PX_PRICE_NONE,
-                                     .time_ns = now, .recv_ns = now, .sseq = sseq, .fresh_sources = 1};
+    struct px_detail_value detail = {.price = price,
+                                     .size = 50000000,
+                                     .bid = price - 1,
+                                     .ask = PX_PRICE_NONE,
+                                     .time_ns = now,
+                                     .recv_ns = now,
+                                     .sseq = sseq,
+                                     .fresh_sources = 1};
     px_latch_write(px_shm_detail(&shm, 0), &detail);
 }
 
@@ -423,10 +438,18 @@ END_TEST
 
 static void keep_candle(int64_t start_ns, int64_t price, bool final)
 {
-    kept_candles[kept_candle_count++] = (struct px_candle){
-        .start_ns = start_ns, .open = price, .high = price + 5, .low = price - 5, .close = price, .volume = 100000000,
-        .count = 3, .duration_ns = PX_MINUTE_NS, .last_ns = start_ns + PX_MINUTE_NS - 1, .final = final,
-        .area = (__int128)price * PX_MINUTE_NS, .value = (__int128)price * 100000000};
+    kept_candles[kept_candle_count++] = (struct px_candle){.start_ns = start_ns,
+                                                           .open = price,
+                                                           .high = price + 5,
+                                                           .low = price - 5,
+                                                           .close = price,
+                                                           .volume = 100000000,
+                                                           .count = 3,
+                                                           .duration_ns = PX_MINUTE_NS,
+                                                           .last_ns = start_ns + PX_MINUTE_NS - 1,
+                                                           .final = final,
+                                                           .area = (__int128)price * PX_MINUTE_NS,
+                                                           .value = (__int128)price * 100000000};
 }
 
 static void keep_nothing(void)
@@ -493,8 +516,16 @@ END_TEST
 START_TEST(joins_the_open_candle)
 {
     int64_t minute = px_candle_start(px_wall_now(), 60);
-    struct px_candle_value open = {.start_ns = minute, .open = 200, .high = 210, .low = 190, .close = 205, .volume = 7,
-                                   .count = 2, .duration_ns = 1, .area_lo = 200, .last_ns = minute + 5};
+    struct px_candle_value open = {.start_ns = minute,
+                                   .open = 200,
+                                   .high = 210,
+                                   .low = 190,
+                                   .close = 205,
+                                   .volume = 7,
+                                   .count = 2,
+                                   .duration_ns = 1,
+                                   .area_lo = 200,
+                                   .last_ns = minute + 5};
     px_latch_write(px_shm_candle(&shm, 0), &open);
     keep_nothing();
     keep_candle(minute - PX_MINUTE_NS, 10000, true);
@@ -519,8 +550,9 @@ END_TEST
 
 START_TEST(refuses_bad_ranges)
 {
-    static const char *const bad[] = {"interval=7m", "interval=1s", "limit=0", "limit=5001", "start=yesterday", "order=up",
-                                      "fill=zero", "partial=maybe", "cursor=abc", "start=99999999999999999999999"};
+    static const char *const bad[] = {
+        "interval=7m", "interval=1s", "limit=0",       "limit=5001", "start=yesterday",
+        "order=up",    "fill=zero",   "partial=maybe", "cursor=abc", "start=99999999999999999999999"};
     char target[128];
 
     for (size_t i = 0; i < PX_COUNT_OF(bad); i++) {
@@ -528,8 +560,12 @@ START_TEST(refuses_bad_ranges)
         ck_assert_msg(get(target) == 422, "%s", target);
     }
     keep_nothing();
-    static const char *const wild[] = {"start=0", "end=0", "start=1600-01-01T00:00:00Z", "start=9223372036854775807",
-                                       "end=9223372036854775807", "start=9223372036854775807&interval=1w&fill=null"};
+    static const char *const wild[] = {"start=0",
+                                       "end=0",
+                                       "start=1600-01-01T00:00:00Z",
+                                       "start=9223372036854775807",
+                                       "end=9223372036854775807",
+                                       "start=9223372036854775807&interval=1w&fill=null"};
     for (size_t i = 0; i < PX_COUNT_OF(wild); i++) {
         snprintf(target, sizeof target, "/api/v1/candles/BTC-USDT?fill=previous&%s", wild[i]);
         snprintf(target, sizeof target, "/api/v1/candles/BTC-USDT?%s", wild[i]);
@@ -603,8 +639,9 @@ START_TEST(repeats_a_create)
     member("id", second, sizeof second);
     ck_assert_str_eq(first, second);
     ck_assert_uint_eq(kept_alert_count, 1);
-    ck_assert_int_eq(call("POST", "/api/v1/alerts", "{\"symbol\":\"BTC-USDT\",\"condition\":{\"op\":\">=\",\"level\":\"70001\"}}"),
-                     422);
+    ck_assert_int_eq(
+        call("POST", "/api/v1/alerts", "{\"symbol\":\"BTC-USDT\",\"condition\":{\"op\":\">=\",\"level\":\"70001\"}}"),
+        422);
     ck_has("idempotency_conflict");
     with("Idempotency-Key", "");
     ck_assert_int_eq(call("POST", "/api/v1/alerts", body), 400);
@@ -665,7 +702,8 @@ END_TEST
 
 static size_t talk(uint16_t port, const char *request, char *answer, size_t size)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     size_t len = 0;
     ssize_t n;
@@ -686,7 +724,8 @@ START_TEST(serves_over_sockets)
 
     ck_assert_int_eq(px_server_start(rest, "127.0.0.1", 0, &server), 0);
     uint16_t port = px_server_port(server);
-    talk(port, "GET /api/v1/prices/BTC%2FUSDT?x=%41 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof answer);
+    talk(port, "GET /api/v1/prices/BTC%2FUSDT?x=%41 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer,
+         sizeof answer);
     ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 200 OK"));
     talk(port, "GET /api/v1/../v1/time HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", answer, sizeof answer);
     ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 404"));
@@ -702,7 +741,8 @@ START_TEST(serves_over_sockets)
     ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 204"));
     ck_assert_ptr_nonnull(strstr(answer, "Access-Control-Max-Age"));
     talk(port,
-         "POST /api/v1/alerts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+         "POST /api/v1/alerts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: "
+         "close\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
          answer, sizeof answer);
     ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 411"));
     px_server_stop(&server);

@@ -35,13 +35,14 @@ static const struct op ops[] = {
 
 /* What the contract knows and this version does not do: told apart from a typing mistake. */
 static const char *const later_ops[] = {
-    "crossing", "entering_channel", "exiting_channel", "inside_channel", "outside_channel", "moving_up", "moving_down",
-    "moving_up_pct", "moving_down_pct", "stale", NULL};
-static const char *const later_members[] = {
-    "hysteresis", "cooldown", "max_fires", "expires_at", "channels", "all_of", "bar", NULL};
+    "crossing",  "entering_channel", "exiting_channel", "inside_channel",  "outside_channel",
+    "moving_up", "moving_down",      "moving_up_pct",   "moving_down_pct", "stale",
+    NULL};
+static const char *const later_members[] = {"hysteresis", "cooldown", "max_fires", "expires_at",
+                                            "channels",   "all_of",   "bar",       NULL};
 static const char *const later_sources[] = {"bid", "ask", "mid", "twap_1m", "twap_5m", "twap_15m", "close", NULL};
-static const char *const later_frequencies[] = {
-    "every_time", "once_per_minute", "once_per_bar", "once_per_bar_close", NULL};
+static const char *const later_frequencies[] = {"every_time", "once_per_minute", "once_per_bar", "once_per_bar_close",
+                                                NULL};
 
 struct reading {
     px_asset_finder *find;
@@ -214,14 +215,15 @@ static const struct op *take_op(struct reading *reading, json_t *value)
     else if (name && is_one_of(name, later_ops))
         px_problem_add(reading->problem, pointer, "is not supported yet");
     else
-        px_problem_add(reading->problem, pointer, "must be one of greater_or_equal less_or_equal greater_than less_than "
-                                                  "crossing_up crossing_down, or >= <= > <");
+        px_problem_add(reading->problem, pointer,
+                       "must be one of greater_or_equal less_or_equal greater_than less_than "
+                       "crossing_up crossing_down, or >= <= > <");
     return NULL;
 }
 
 /*
- * Prices are whole mantissas, so c > L is c >= floor(L) + 1, and c < L is c <= ceil(L) - 1. The keeper rounds from the text, so the text
- * becomes that level: what is stored, told and compared is one and the same condition.
+ * Prices are whole mantissas, so c > L is c >= floor(L) + 1, and c < L is c <= ceil(L) - 1. The keeper rounds from the
+ * text, so the text becomes that level: what is stored, told and compared is one and the same condition.
  */
 static int exclude_level(const struct op *op, unsigned scale, char *text)
 {
@@ -249,7 +251,7 @@ static bool is_positive(struct px_text text)
     int64_t mantissa;
 
     return px_decimal_parse(text, PX_SCALE_MAX, PX_ROUND_UP, &mantissa) == PX_E_OVERFLOW ? text.at[0] != '-'
-                                                                                        : mantissa > 0;
+                                                                                         : mantissa > 0;
 }
 
 static void take_level(struct reading *reading, json_t *value, const struct op *op)
@@ -336,8 +338,8 @@ bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, s
 
 bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b)
 {
-    if (strcmp(a->symbol, b->symbol) != 0 || a->op != b->op || a->source != b->source ||
-        a->frequency != b->frequency || strcmp(a->level_text, b->level_text) != 0 || strcmp(a->name, b->name) != 0 ||
+    if (strcmp(a->symbol, b->symbol) != 0 || a->op != b->op || a->source != b->source || a->frequency != b->frequency ||
+        strcmp(a->level_text, b->level_text) != 0 || strcmp(a->name, b->name) != 0 ||
         strcmp(a->message, b->message) != 0 || a->tag_count != b->tag_count)
         return false;
     for (unsigned i = 0; i < a->tag_count; i++)

@@ -1,6 +1,6 @@
 /*
- * Alerts in JSON: the body of a create turned into a record, and a record turned into an answer. Pure but for `find`; any process, any
- * thread.
+ * Alerts in JSON: the body of a create turned into a record, and a record turned into an answer. Pure but for `find`;
+ * any process, any thread.
  */
 #pragma once
 
@@ -12,8 +12,9 @@
 typedef px_asset_id px_asset_finder(void *ctx, struct px_text text, struct px_symbol *symbolp);
 
 /*
- * Reads the body. Everything that is wrong with it goes into *problemp: bad_request with line and column for what is not JSON,
- * unknown_symbol, or validation with a pointer to each mistake. True: *alertp holds all but id and owner, state armed.
+ * Reads the body. Everything that is wrong with it goes into *problemp: bad_request with line and column for what is
+ * not JSON, unknown_symbol, or validation with a pointer to each mistake. True: *alertp holds all but id and owner,
+ * state armed.
  */
 bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, struct px_alert *alertp,
                         struct px_problem *problemp);
@@ -23,5 +24,6 @@ bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b);
 
 void px_alert_write(const struct px_alert *alert, struct px_json *json);
 
-/* "greater_or_equal"; "unknown". "Greater than" has no name: it is kept as >= of the next price that the asset can have. */
+/* "greater_or_equal"; "unknown". "Greater than" has no name: it is kept as >= of the next price that the asset can
+ * have. */
 const char *px_alert_op_name(unsigned op);

@@ -1,9 +1,9 @@
 /*
- * Candles, and the averages that they carry. The keeper gives rows of a range; here they are joined with the open minute, gaps are filled if
- * asked, and the whole is written column by column.
+ * Candles, and the averages that they carry. The keeper gives rows of a range; here they are joined with the open
+ * minute, gaps are filled if asked, and the whole is written column by column.
  *
- * A page goes on by time, not by the keeper's cursor, since filled rows are in no store: forward from the last row, backward from the
- * first.
+ * A page goes on by time, not by the keeper's cursor, since filled rows are in no store: forward from the last row,
+ * backward from the first.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +33,8 @@ struct table {
     enum fill fill;
     struct px_candle *candles; /* ascending in time; room for limit + 1 */
     uint32_t candle_count;
-    int64_t prior;             /* close before the first */
-    struct row *rows;          /* what is told, ascending; room for limit */
+    int64_t prior;    /* close before the first */
+    struct row *rows; /* what is told, ascending; room for limit */
     uint32_t count;
     bool more;
 };
@@ -127,8 +127,15 @@ static bool open_minute(const struct px_request *request, px_asset_id asset, str
 
     px_latch_read(px_shm_candle(request->rest->heritage->shm, asset), &value);
     *candlep = (struct px_candle){
-        .start_ns = value.start_ns, .open = value.open, .high = value.high, .low = value.low, .close = value.close,
-        .volume = value.volume, .count = value.count, .duration_ns = value.duration_ns, .last_ns = value.last_ns,
+        .start_ns = value.start_ns,
+        .open = value.open,
+        .high = value.high,
+        .low = value.low,
+        .close = value.close,
+        .volume = value.volume,
+        .count = value.count,
+        .duration_ns = value.duration_ns,
+        .last_ns = value.last_ns,
         .area = (__int128)((unsigned __int128)(uint64_t)value.area_hi << 64 | (uint64_t)value.area_lo)};
     return value.start_ns > 0 && value.count > 0;
 }
@@ -216,8 +223,8 @@ static struct row row_between(const struct table *table, int64_t start_ns, int64
 {
     struct row row = {.filled = true, .empty = table->fill == FILL_NULL || prior == PX_PRICE_NONE};
 
-    row.candle = (struct px_candle){.start_ns = start_ns, .open = prior, .high = prior, .low = prior, .close = prior,
-                                    .final = final};
+    row.candle = (struct px_candle){
+        .start_ns = start_ns, .open = prior, .high = prior, .low = prior, .close = prior, .final = final};
     return row;
 }
 
@@ -334,7 +341,8 @@ static void cell_twap(struct px_json *json, const struct table *table, const str
     px_json_decimal(json, px_candle_twap(&row->candle, scale - table->symbol.scale), scale);
 }
 
-/* Sums of price times size are the keeper's: the open minute has none, and an average without a part of it would be wrong. */
+/* Sums of price times size are the keeper's: the open minute has none, and an average without a part of it would be
+ * wrong. */
 static void cell_vwap(struct px_json *json, const struct table *table, const struct row *row)
 {
     unsigned scale = px_average_scale(table->symbol.scale);
@@ -366,12 +374,14 @@ struct column {
 };
 
 static const struct column candle_columns[] = {
-    {"t", cell_t}, {"o", cell_o}, {"h", cell_h},       {"l", cell_l},       {"c", cell_c},         {"v", cell_v},
-    {"n", cell_n}, {"twap", cell_twap}, {"vwap", cell_vwap}, {"final", cell_final}, {"filled", cell_filled}, {NULL, NULL},
+    {"t", cell_t},       {"o", cell_o},         {"h", cell_h},           {"l", cell_l},
+    {"c", cell_c},       {"v", cell_v},         {"n", cell_n},           {"twap", cell_twap},
+    {"vwap", cell_vwap}, {"final", cell_final}, {"filled", cell_filled}, {NULL, NULL},
 };
 
 static const struct column average_columns[] = {
-    {"t", cell_t}, {"twap", cell_twap}, {"vwap", cell_vwap}, {"coverage", cell_coverage}, {"final", cell_final}, {NULL, NULL},
+    {"t", cell_t},         {"twap", cell_twap}, {"vwap", cell_vwap}, {"coverage", cell_coverage},
+    {"final", cell_final}, {NULL, NULL},
 };
 
 static void write_column(struct px_json *json, const struct table *table, const struct column *column)

@@ -62,7 +62,8 @@ bool pxi_param_int(struct px_request *request, const char *name, int64_t least, 
     if (px_query_int(&request->query, name, least, most, valuep) == 0)
         return true;
     snprintf(pointer, sizeof pointer, "?%s", name);
-    px_problem_add(&request->problem, pointer, "must be an integer from %lld to %lld", (long long)least, (long long)most);
+    px_problem_add(&request->problem, pointer, "must be an integer from %lld to %lld", (long long)least,
+                   (long long)most);
     return false;
 }
 

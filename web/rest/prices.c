@@ -5,9 +5,9 @@
 #include "base/clock.h"
 #include "web/rest/request_private.h"
 
-#define SYMBOLS_MAX      500
-#define PRICE_BYTES_MAX  2048 /* of one price in an answer, all numbers at their longest */
-#define ASSET_BYTES_MAX  640
+#define SYMBOLS_MAX     500
+#define PRICE_BYTES_MAX 2048 /* of one price in an answer, all numbers at their longest */
+#define ASSET_BYTES_MAX 640
 
 static const char *const window_names[PX_WINDOWS] = {"1m", "5m", "15m", "1h"};
 
@@ -156,7 +156,8 @@ static void read_average(const struct px_request *request, px_asset_id asset, st
     if (valuep->version != 0)
         return;
     for (unsigned i = 0; i < PX_WINDOWS; i++)
-        valuep->window[i].twap = valuep->window[i].vwap = valuep->window[i].high = valuep->window[i].low = PX_PRICE_NONE;
+        valuep->window[i].twap = valuep->window[i].vwap = valuep->window[i].high = valuep->window[i].low =
+            PX_PRICE_NONE;
 }
 
 void pxi_averages_live(struct px_request *request, px_asset_id asset, const struct px_symbol *symbol)
@@ -189,15 +190,19 @@ static void write_day(struct px_json *json, const struct px_average_value *day, 
     px_json_kv_decimal(json, "low", today ? day->low : PX_PRICE_NONE, symbol->scale);
     px_json_kv_decimal(json, "volume", today ? day->volume : PX_PRICE_NONE, symbol->size_scale);
     px_json_kv_decimal(json, "change", change, symbol->scale);
-    px_json_kv_decimal(json, "change_pct", moved ? px_div_round((__int128)change * 1000000, day->open) : PX_PRICE_NONE, 4);
+    px_json_kv_decimal(json, "change_pct", moved ? px_div_round((__int128)change * 1000000, day->open) : PX_PRICE_NONE,
+                       4);
 }
 
 static void read_detail(const struct px_request *request, px_asset_id asset, struct px_detail_value *detailp)
 {
     px_latch_read(px_shm_detail(request->rest->heritage->shm, asset), detailp);
     if (detailp->sseq == 0)
-        *detailp = (struct px_detail_value){
-            .price = PX_PRICE_NONE, .size = PX_PRICE_NONE, .bid = PX_PRICE_NONE, .ask = PX_PRICE_NONE, .venue = UINT32_MAX};
+        *detailp = (struct px_detail_value){.price = PX_PRICE_NONE,
+                                            .size = PX_PRICE_NONE,
+                                            .bid = PX_PRICE_NONE,
+                                            .ask = PX_PRICE_NONE,
+                                            .venue = UINT32_MAX};
 }
 
 static bool is_stale(const struct px_request *request, const struct px_detail_value *detail, int64_t now)

@@ -1,6 +1,6 @@
 /*
- * Everything that can be wrong with a request, as one table, and the body that says so: application/problem+json (RFC 9457) with
- * our `code`, the request's id and, for validation, one entry per mistake. Pure; any process, any thread.
+ * Everything that can be wrong with a request, as one table, and the body that says so: application/problem+json (RFC
+ * 9457) with our `code`, the request's id and, for validation, one entry per mistake. Pure; any process, any thread.
  */
 #pragma once
 
@@ -44,8 +44,8 @@ struct px_field_error {
 struct px_problem {
     enum px_problem_kind kind; /* PX_PROBLEM_NONE: nothing wrong */
     char detail[240];
-    unsigned error_count;    /* of `errors`; mistakes beyond PX_FIELD_ERRORS_MAX are not kept */
-    unsigned retry_after_s;  /* 0: no Retry-After */
+    unsigned error_count;   /* of `errors`; mistakes beyond PX_FIELD_ERRORS_MAX are not kept */
+    unsigned retry_after_s; /* 0: no Retry-After */
     struct px_field_error errors[PX_FIELD_ERRORS_MAX];
 };
 

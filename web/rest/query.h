@@ -1,4 +1,5 @@
-/* What stands after the "?" of a request, and percent encoding. Pure text; any process, any thread; nothing blocks or allocates. */
+/* What stands after the "?" of a request, and percent encoding. Pure text; any process, any thread; nothing blocks or
+ * allocates. */
 #pragma once
 
 #include "base/types.h"
@@ -16,15 +17,16 @@ struct px_query {
 };
 
 /*
- * Decodes %XX, and "+" as a blank when `plus`. PX_E_FORMAT for a broken escape and for any control character, NUL among them;
- * PX_E_TOO_LARGE when `to` is too small. The result is terminated; *lenp is its length.
+ * Decodes %XX, and "+" as a blank when `plus`. PX_E_FORMAT for a broken escape and for any control character, NUL among
+ * them; PX_E_TOO_LARGE when `to` is too small. The result is terminated; *lenp is its length.
  */
 int px_percent_decode(struct px_text from, bool plus, char *to, size_t size, size_t *lenp);
 
 /* Writes `from` so that it may stand in a query; PX_E_TOO_LARGE when it does not fit with its terminator. */
 int px_percent_encode(struct px_text from, char *to, size_t size);
 
-/* Splits and decodes. PX_E_FORMAT, PX_E_TOO_LARGE (too many parameters, too much text), PX_E_EXISTS (one given twice). */
+/* Splits and decodes. PX_E_FORMAT, PX_E_TOO_LARGE (too many parameters, too much text), PX_E_EXISTS (one given twice).
+ */
 int px_query_parse(struct px_text raw, struct px_query *queryp);
 
 /* False if it is not there. The value lives as long as the query and is terminated. */

@@ -1,6 +1,7 @@
 /*
- * Token buckets, one a principal: a key's id, or the address of who has none. The table is bounded: a newcomer to a full set takes the place
- * of the one seen least recently, which can only be kinder to it than it deserves. Every web worker has its own table.
+ * Token buckets, one a principal: a key's id, or the address of who has none. The table is bounded: a newcomer to a
+ * full set takes the place of the one seen least recently, which can only be kinder to it than it deserves. Every web
+ * worker has its own table.
  */
 #pragma once
 

@@ -14,11 +14,11 @@
 #include "web/rest/rest.h"
 #include "web/rest/route.h"
 
-#define PXI_HEAD_ROOM   4096                 /* before the body, so that both leave by one write */
-#define PXI_BUFFER_SIZE (64 * 1024)          /* what a thread keeps */
-#define PXI_BUFFER_MAX  (8 * 1024 * 1024)    /* what one answer may take */
-#define PXI_PAGE        500                  /* rows unless the client says otherwise */
-#define PXI_ALERTS_PAGE_MAX 1000             /* alerts are large: fewer a page than rows of history */
+#define PXI_HEAD_ROOM       4096              /* before the body, so that both leave by one write */
+#define PXI_BUFFER_SIZE     (64 * 1024)       /* what a thread keeps */
+#define PXI_BUFFER_MAX      (8 * 1024 * 1024) /* what one answer may take */
+#define PXI_PAGE            500               /* rows unless the client says otherwise */
+#define PXI_ALERTS_PAGE_MAX 1000              /* alerts are large: fewer a page than rows of history */
 
 struct px_static_file;
 
@@ -34,7 +34,7 @@ struct pxi_answer {
     const char *type;  /* NULL: application/json */
     const char *cache; /* Cache-Control; NULL: no-store */
     char etag[72], location[96], link[640];
-    bool empty;        /* 204 and 304: no body at all */
+    bool empty; /* 204 and 304: no body at all */
     const struct px_static_file *file;
     struct px_json json; /* the body, in the thread's buffer behind PXI_HEAD_ROOM */
 };
@@ -46,11 +46,11 @@ struct px_request {
     const struct px_exchange *exchange;
     struct px_route_match match;
     bool head_only;
-    char id[32];             /* X-Request-Id */
-    char segment[128];       /* the "*" of the path, decoded */
+    char id[32];       /* X-Request-Id */
+    char segment[128]; /* the "*" of the path, decoded */
     struct px_query query;
     struct px_text body;
-    bool admitted;           /* `key` is whose request this is */
+    bool admitted; /* `key` is whose request this is */
     struct px_key key;
     bool rated, closing; /* closing: nothing more is read on this connection */
     struct px_rate_state rate;
@@ -63,20 +63,21 @@ struct px_rest_thread {
     struct px_reader *reader;
     char *buffer; /* an answer: PXI_HEAD_ROOM, then the body */
     size_t buffer_size;
-    char *body;    /* of the request; limits.body_bytes + 1, made when first needed */
-    z_stream zip;  /* one per thread, because making one costs 256 KB and clears them */
+    char *body;   /* of the request; limits.body_bytes + 1, made when first needed */
+    z_stream zip; /* one per thread, because making one costs 256 KB and clears them */
     bool zip_made;
     struct px_request request;
 };
 
 /* ---- what handlers use ---- */
 
-/* Makes room for a body of that many bytes, before anything is written. A problem is stated and false returned beyond PXI_BUFFER_MAX. */
+/* Makes room for a body of that many bytes, before anything is written. A problem is stated and false returned beyond
+ * PXI_BUFFER_MAX. */
 bool pxi_reserve(struct px_request *request, size_t bytes);
 
 /*
- * The asset that `text` names, as the directory has it now; *symbolp is a copy, so that nobody holds the directory while waiting for the keeper.
- * PX_ASSET_NONE if there is none.
+ * The asset that `text` names, as the directory has it now; *symbolp is a copy, so that nobody holds the directory
+ * while waiting for the keeper. PX_ASSET_NONE if there is none.
  */
 px_asset_id pxi_asset_find(const struct px_request *request, struct px_text text, struct px_symbol *symbolp);
 

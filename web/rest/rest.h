@@ -1,6 +1,6 @@
 /*
- * REST without its transport: a request as the server understood it goes in, one answer comes out by one write. The server
- * (web/server.c) is civetweb; tests are a few strings.
+ * REST without its transport: a request as the server understood it goes in, one answer comes out by one write. The
+ * server (web/server.c) is civetweb; tests are a few strings.
  */
 #pragma once
 
@@ -18,10 +18,10 @@ struct px_exchange {
     const char *peer;           /* address of the client, for the bucket of who has no key */
     int64_t content_length;     /* -1: none given */
     void *ctx;
-    const char *(*header)(void *ctx, const char *name); /* NULL: not sent */
-    int (*read)(void *ctx, char *to, size_t size);      /* bytes of the body, 0 at its end, < 0: gone */
+    const char *(*header)(void *ctx, const char *name);  /* NULL: not sent */
+    int (*read)(void *ctx, char *to, size_t size);       /* bytes of the body, 0 at its end, < 0: gone */
     int (*write)(void *ctx, const char *at, size_t len); /* < 0: gone */
-    void (*hang_up)(void *ctx);                         /* no further request on this connection */
+    void (*hang_up)(void *ctx);                          /* no further request on this connection */
 };
 
 /* Both must outlive it. PX_E_MEMORY. */

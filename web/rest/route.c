@@ -1,4 +1,5 @@
-/* The table of routes, and the search in it: seventeen comparisons cost less than the cleverness that would avoid them. */
+/* The table of routes, and the search in it: seventeen comparisons cost less than the cleverness that would avoid them.
+ */
 #include "web/rest/route.h"
 
 #include <stdio.h>

@@ -154,7 +154,8 @@ static void take_parameters(struct px_request *request)
         px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "The query is too long");
     else if (rc < 0)
         px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "The query is not well percent-encoded");
-    if (px_percent_decode(request->match.segment, false, request->segment, sizeof request->segment, &len) == PX_E_FORMAT)
+    if (px_percent_decode(request->match.segment, false, request->segment, sizeof request->segment, &len) ==
+        PX_E_FORMAT)
         px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "The path is not well percent-encoded");
 }
 
@@ -208,7 +209,8 @@ static void take_body(struct px_request *request)
     while (got < want) {
         int n = exchange->read(exchange->ctx, request->thread->body + got, want - got);
         if (n <= 0 || px_mono_since(px_mono_now(), began) > BODY_DEADLINE_NS) {
-            px_problem_set(&request->problem, PX_PROBLEM_REQUEST_TIMEOUT, "The body ended after %zu of %zu bytes", got, want);
+            px_problem_set(&request->problem, PX_PROBLEM_REQUEST_TIMEOUT, "The body ended after %zu of %zu bytes", got,
+                           want);
             pxi_hang_up(request);
             return;
         }

@@ -1,4 +1,5 @@
-/* How the engine is: for people (/status), for probes (/livez, /readyz) and for Prometheus (/metrics). All of it is read out of the region. */
+/* How the engine is: for people (/status), for probes (/livez, /readyz) and for Prometheus (/metrics). All of it is
+ * read out of the region. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -359,7 +360,8 @@ static void say_shared(struct px_request *request)
     say_lag(request, "events", shm->events, shm->events_yard);
     say_family(request, "ring_published_total", "counter", "Events published to a ring in this epoch");
     say(request, "pxengine_ring_published_total{ring=\"ticks\"} %llu\n", (unsigned long long)px_ring_tail(shm->ticks));
-    say(request, "pxengine_ring_published_total{ring=\"events\"} %llu\n", (unsigned long long)px_ring_tail(shm->events));
+    say(request, "pxengine_ring_published_total{ring=\"events\"} %llu\n",
+        (unsigned long long)px_ring_tail(shm->events));
     say_family(request, "queue_length", "gauge", "Records in a queue that its consumer has not acted on");
     say(request, "pxengine_queue_length{queue=\"fires\"} %llu\n", (unsigned long long)px_queue_length(shm->fires));
     say(request, "pxengine_queue_length{queue=\"arms\"} %llu\n", (unsigned long long)px_queue_length(shm->arms));
