@@ -183,6 +183,14 @@ static void put_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uin
     px_stat_add(keeper->stats, PX_STAT_KEEP_TICKS, 1);
 }
 
+/* Readers join the stored minutes to the open one in shared memory: between them no minute may be missing. */
+static void put_ended_minute(struct pxi_keeper *keeper, px_asset_id asset)
+{
+    struct px_candle candle = px_minutes_look(&keeper->history.series[asset].minutes, 0);
+
+    px_hist_put_candle(keeper->history.hist, asset, &candle);
+}
+
 static int take_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uint64_t position)
 {
     struct pxi_series *series = &keeper->history.series[tick->asset];
@@ -202,6 +210,8 @@ static int take_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uin
         return error;
     put_trade(keeper, tick, position, tick->flags);
     px_minutes_add(&series->minutes, time_ns, tick->price, tick->size);
+    if (series->minutes.opens == 2 && series->minutes.open[1].count == 1) /* the minute before has just ended */
+        put_ended_minute(keeper, tick->asset);
     series->dirty = true;
     if (!series->known || time_ns >= series->last.time_ns)
         series->last = (struct px_hist_last){tick->price, time_ns, tick->recv_ns, 0};
