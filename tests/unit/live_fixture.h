@@ -100,6 +100,18 @@ static inline void fixture_average(struct live_fixture *fixture, px_asset_id ass
     px_latch_write(&fixture->shm.candles[asset], &candle);
 }
 
+/* Evaluator: has counted more trades of the day. */
+static inline void fixture_day(struct live_fixture *fixture, px_asset_id asset, int64_t count, int64_t volume)
+{
+    struct px_average_value average;
+
+    (void)px_latch_read(&fixture->shm.averages[asset], &average);
+    average.version++;
+    average.count = count;
+    average.volume = volume;
+    px_latch_write(&fixture->shm.averages[asset], &average);
+}
+
 /* Keeper: a durable fire. */
 static inline struct px_alert_event fixture_event(struct live_fixture *fixture, const char *owner)
 {

@@ -248,6 +248,25 @@ START_TEST(trades_are_all_told_and_the_oldest_dropped_at_last)
 }
 END_TEST
 
+START_TEST(the_days_figures_are_put_right_when_the_evaluator_has_caught_up)
+{
+    fixture_average(&fixture, 0, 1);
+    say(0,
+        "{\"method\":\"subscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC-USD\"],\"snapshot\":false}}");
+    skip(&ears[0]);
+    fixture_trade(&fixture, 0, 4000);
+    turn();
+    expect(&ears[0], "\"last\":\"40.00\"", "\"low\":\"40.00\",\"volume\":\"7.0000\"", NULL);
+    fixture_day(&fixture, 0, 8, 80000);
+    pass(500);
+    nothing(&ears[0]);
+    pass(500);
+    expect(&ears[0], "\"last\":\"40.00\"", "\"volume\":\"8.0000\"", NULL);
+    pass(400);
+    nothing(&ears[0]);
+}
+END_TEST
+
 START_TEST(averages_and_candles_are_looked_at)
 {
     fixture_average(&fixture, 1, 123456);
@@ -535,6 +554,7 @@ int main(void)
     tcase_add_test(tests, a_reader_without_room_gets_the_latest_and_delays_nobody);
     tcase_add_test(tests, a_reader_that_stays_behind_is_closed);
     tcase_add_test(tests, trades_are_all_told_and_the_oldest_dropped_at_last);
+    tcase_add_test(tests, the_days_figures_are_put_right_when_the_evaluator_has_caught_up);
     tcase_add_test(tests, averages_and_candles_are_looked_at);
     tcase_add_test(tests, a_heartbeat_fills_each_silent_second);
     tcase_add_test(tests, resume_recovers_only_what_is_current);

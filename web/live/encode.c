@@ -52,16 +52,20 @@ static void write_day(struct px_json *json, const struct px_symbol *symbol, cons
                       int64_t last)
 {
     bool known = average->day_ns != 0 && average->count > 0;
-    int64_t change = PX_PRICE_NONE, percent = PX_PRICE_NONE;
+    int64_t high = average->high, low = average->low, change = PX_PRICE_NONE, percent = PX_PRICE_NONE;
 
-    px_json_kv_decimal(json, "open", known ? average->open : PX_PRICE_NONE, symbol->scale);
-    px_json_kv_decimal(json, "high", known ? average->high : PX_PRICE_NONE, symbol->scale);
-    px_json_kv_decimal(json, "low", known ? average->low : PX_PRICE_NONE, symbol->scale);
-    px_json_kv_decimal(json, "volume", known ? average->volume : PX_PRICE_NONE, symbol->size_scale);
-    if (known && last != PX_PRICE_NONE && average->open > 0) {
+    if (known && last != PX_PRICE_NONE) {
+        /* The evaluator may be a tick behind; a last price outside of the day's range would be nonsense. */
+        high = PX_MAX(high, last);
+        low = PX_MIN(low, last);
         change = last - average->open;
-        percent = px_div_round((__int128)change * 10000, average->open);
+        if (average->open > 0)
+            percent = px_div_round((__int128)change * 10000, average->open);
     }
+    px_json_kv_decimal(json, "open", known ? average->open : PX_PRICE_NONE, symbol->scale);
+    px_json_kv_decimal(json, "high", known ? high : PX_PRICE_NONE, symbol->scale);
+    px_json_kv_decimal(json, "low", known ? low : PX_PRICE_NONE, symbol->scale);
+    px_json_kv_decimal(json, "volume", known ? average->volume : PX_PRICE_NONE, symbol->size_scale);
     px_json_kv_decimal(json, "change", change, symbol->scale);
     px_json_kv_decimal(json, "change_pct", percent, 2);
 }
@@ -76,6 +80,7 @@ static void write_ticker(struct px_hub *hub, px_asset_id asset, struct px_json *
 
     (void)px_latch_read(&hub->options.shm->details[asset], &detail);
     (void)px_latch_read(&hub->options.shm->averages[asset], &average);
+    pxi_ticker_made(hub, asset, average.count);
     known = detail.sseq > 0;
     venue = known ? venue_of(hub, detail.venue) : NULL;
     px_json_open(json, '{');

@@ -7,7 +7,8 @@
 #include <stdlib.h>
 
 #define POLL_NS      (250 * PX_NS_PER_MS) /* how often averages and open candles are looked at; no ring tells of them */
-#define TICK_BATCHES 4                    /* batches of the tick ring in one turn */
+#define SETTLE_NS    PX_NS_PER_S
+#define TICK_BATCHES 4 /* batches of the tick ring in one turn */
 #define TABLE_MIN    8
 #define LIST_MIN     4
 
@@ -298,6 +299,29 @@ static bool read_ticks(struct px_hub *hub)
 
 /* --- averages and open candles, which no ring announces --- */
 
+/*
+ * A tick is told at once, when the evaluator may not have counted it yet. If no other tick follows, the day's figures
+ * that went out with it are put right a second later.
+ */
+void pxi_ticker_made(struct px_hub *hub, px_asset_id asset, int64_t day_count)
+{
+    hub->assets[asset].day_count = day_count;
+    hub->assets[asset].unsettled = follow_slots(hub, asset) == 0;
+}
+
+static void settle_ticker(struct px_hub *hub, px_asset_id asset, int64_t day_count)
+{
+    struct pxi_asset *a = &hub->assets[asset];
+
+    if (!a->unsettled || px_mono_since(hub->now, a->tail[PXI_TICKER].made_at) < SETTLE_NS)
+        return;
+    a->unsettled = false;
+    if (day_count == a->day_count)
+        return;
+    a->version[PXI_TICKER]++;
+    mark_all(hub, asset, PXI_TICKER);
+}
+
 static void poll_asset(struct px_hub *hub, px_asset_id asset)
 {
     struct pxi_asset *a = &hub->assets[asset];
@@ -311,6 +335,7 @@ static void poll_asset(struct px_hub *hub, px_asset_id asset)
         a->version[PXI_AVG]++;
         mark_all(hub, asset, PXI_AVG);
     }
+    settle_ticker(hub, asset, average.count);
     seen = px_latch_read(&hub->options.shm->candles[asset], &candle);
     if (seen != a->candle_seen) {
         a->candle_seen = seen;
@@ -329,7 +354,9 @@ static void poll_slots(struct px_hub *hub)
     for (uint32_t i = 0; i < hub->polled_count; i++) {
         px_asset_id asset = hub->polled[i];
 
-        if (hub->assets[asset].subs[PXI_OHLC].count + hub->assets[asset].subs[PXI_AVG].count == 0) {
+        const struct pxi_asset *a = &hub->assets[asset];
+
+        if (a->subs[PXI_OHLC].count + a->subs[PXI_AVG].count == 0 && !a->unsettled) {
             hub->assets[asset].polled = false;
             continue;
         }

@@ -247,7 +247,8 @@ static void tend(struct px_session *session)
             close_slow(session);
         return;
     }
-    if (pxi_session_frame(session, PXI_HEARTBEAT, false, PX_TEXT("}")))
+    /* What is about to be served is sign of life enough. */
+    if (session->place == PXI_NOWHERE && pxi_session_frame(session, PXI_HEARTBEAT, false, PX_TEXT("}")))
         pxi_session_sent(session);
     pxi_alerts_catch_up(session);
 }

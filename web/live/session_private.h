@@ -70,6 +70,8 @@ struct pxi_asset {
     uint64_t average_seen;           /* version of the slot at the last look */
     uint32_t candle_seen;            /* likewise */
     bool fresh;                      /* in hub->fresh */
+    int64_t day_count;               /* trades of the day that the evaluator knew of when the ticker was encoded */
+    bool unsettled;                  /* a ticker was encoded lately: the evaluator may have been behind */
     bool polled;                     /* in hub->polled */
 };
 
@@ -144,7 +146,7 @@ int pxi_sub_add(struct px_session *session, px_asset_id asset, enum pxi_channel 
 void pxi_sub_remove(struct pxi_sub *sub);
 void pxi_subs_clear(struct px_session *session);
 void pxi_sub_mark(struct pxi_sub *sub);
-void pxi_tick_ring_skip(struct px_hub *hub);
+void pxi_ticker_made(struct px_hub *hub, px_asset_id asset, int64_t day_count);
 
 /* --- hub_serve.c: who is served when --- */
 void pxi_session_wake(struct px_session *session);  /* has something to send */
