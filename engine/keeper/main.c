@@ -17,6 +17,7 @@ static int keeper_init(struct pxi_keeper *keeper, const struct px_heritage *heri
 {
     keeper->heritage = heritage;
     keeper->tasks.done_fd = -1;
+    keeper->arms.head = keeper->arms.tail = 1; /* so that the record before the first is a number too */
     keeper->shm = heritage->shm;
     keeper->stats = px_heritage_stats(heritage);
     int error = px_names_create(heritage->config, &keeper->names);
