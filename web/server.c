@@ -5,9 +5,12 @@
  */
 #include "web/server.h"
 
+#include <arpa/inet.h>
 #include <civetweb.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <urcu/urcu-memb.h>
 
 #include "base/error.h"
@@ -37,9 +40,42 @@ static int write_all(void *ctx, const char *at, size_t len)
     return mg_write(ctx, at, len) == (int)len ? 0 : PX_E_CLOSED;
 }
 
+/* Is the socket this connection's? The relay's end of the same connection has the two ports the other way round. */
+static bool is_socket_of(int fd, const struct mg_request_info *info)
+{
+    struct sockaddr_in peer = {0}, own = {0};
+    socklen_t peer_len = sizeof peer, own_len = sizeof own;
+
+    return getpeername(fd, (struct sockaddr *)&peer, &peer_len) == 0 && peer.sin_family == AF_INET &&
+           ntohs(peer.sin_port) == info->remote_port && getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
+           ntohs(own.sin_port) == info->server_port;
+}
+
+/*
+ * civetweb reads a body to its end before it closes, however slowly it trickles in, and 32 such bodies would be all
+ * threads. With the reading side shut it finds the end at the first pause. Its interface has no socket, so it is looked
+ * up; this is the path of who is shown the door.
+ */
+static void stop_reading(const struct mg_request_info *info)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    struct dirent *entry;
+
+    while (folder && (entry = readdir(folder))) {
+        int fd = atoi(entry->d_name);
+        if (entry->d_name[0] != '.' && is_socket_of(fd, info)) {
+            shutdown(fd, SHUT_RD);
+            break;
+        }
+    }
+    if (folder)
+        closedir(folder);
+}
+
 static void hang_up(void *ctx)
 {
     mg_disable_connection_keep_alive(ctx);
+    stop_reading(mg_get_request_info(ctx));
 }
 
 static struct px_exchange exchange_of(struct mg_connection *connection)

@@ -745,6 +745,10 @@ START_TEST(serves_over_sockets)
          "close\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
          answer, sizeof answer);
     ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 411"));
+    px_mono began = px_mono_now(); /* a body that never comes holds no thread */
+    talk(port, "POST /api/v1/alerts HTTP/1.1\r\nHost: x\r\nContent-Length: 2000\r\n\r\n", answer, sizeof answer);
+    ck_assert_ptr_nonnull(strstr(answer, "HTTP/1.1 401"));
+    ck_assert_int_lt(px_mono_since(px_mono_now(), began), 2 * PX_NS_PER_S);
     px_server_stop(&server);
 }
 END_TEST

@@ -10,6 +10,7 @@
 #include "web/rest/request_private.h"
 #include "web/ulid.h"
 
+#define BODY_STEP        16 /* bytes between two looks at the clock: a server's read may wait for each of them */
 #define BODY_DEADLINE_NS (10 * PX_NS_PER_S)
 
 int px_rest_create(const struct px_heritage *heritage, struct px_keyring *keyring, struct px_rest **restp)
@@ -207,7 +208,7 @@ static void take_body(struct px_request *request)
     if (want > 0)
         invite_body(request);
     while (got < want) {
-        int n = exchange->read(exchange->ctx, request->thread->body + got, want - got);
+        int n = exchange->read(exchange->ctx, request->thread->body + got, PX_MIN(want - got, (size_t)BODY_STEP));
         if (n <= 0 || px_mono_since(px_mono_now(), began) > BODY_DEADLINE_NS) {
             px_problem_set(&request->problem, PX_PROBLEM_REQUEST_TIMEOUT, "The body ended after %zu of %zu bytes", got,
                            want);
@@ -309,6 +310,9 @@ static void begin(struct px_rest_thread *thread, const struct px_exchange *excha
 static int finish(struct px_request *request)
 {
     struct px_stats *stats = px_heritage_stats(request->rest->heritage);
+
+    if (request->exchange->content_length > 0 && request->body.len == 0 && !request->closing)
+        pxi_hang_up(request); /* nobody will read what was announced */
     int status = pxi_answer_send(request);
 
     px_stat_add(stats, PX_STAT_WEB_REQUESTS, 1);
