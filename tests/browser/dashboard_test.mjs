@@ -113,11 +113,12 @@ async function alertFires(page) {
   await page.locator('#alert-list li', { hasText: 'fires at once' }).locator('.badge.fired').waitFor();
 }
 
-// The level is the price of the moment: a walk comes back to it soon.
+// A band of a few steps around the price: it may take long until a walk comes back to one level, but it leaves a band soon.
 async function crossingFires(page) {
-  const level = (await text(page, '#chart-last')).replaceAll(',', '');
-  await alertIsSet(page, 'crossing_up', level, 'crossing up');
-  await alertIsSet(page, 'crossing_down', level, 'crossing down');
+  const last = (await text(page, '#chart-last')).replaceAll(',', '');
+  const places = (last.split('.')[1] || '').length;
+  await alertIsSet(page, 'crossing_up', (Number(last) * 1.0005).toFixed(places), 'crossing up');
+  await alertIsSet(page, 'crossing_down', (Number(last) * 0.9995).toFixed(places), 'crossing down');
   await page.locator('#fire-list li', { hasText: 'crossing' }).first().waitFor();
 }
 
@@ -147,13 +148,16 @@ async function filterAndKeyboard(page) {
   await page.fill('#filter', '');
 }
 
-// Only the mock can be told to hang up; the engine's own restarts are the chaos tests' affair.
+// The engine is stopped and started again; the mock just hangs up.
 async function comesBackAfterALoss(page) {
-  if (!site.drop) return;
-  site.drop();
-  await page.locator('#vital-connection[data-state="waiting"]').waitFor();
+  const epoch = await text(page, '#epoch');
+  const lost = page.locator('#vital-connection[data-state="waiting"]').waitFor();
+  await site.drop();
+  await lost;
   await page.locator('#connection:text-is("live")').waitFor();
+  if (process.env.PX_MOCK !== '1') await until('another epoch', async () => (await text(page, '#epoch')) !== epoch);
   await pricesMove(page);
+  await page.locator('#alert-list li', { hasText: 'fires at once' }).waitFor();
 }
 
 async function fitsAPhone() {

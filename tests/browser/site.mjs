@@ -80,11 +80,19 @@ async function startEngine() {
   };
   try {
     start(venue, ['--symbols', symbols, '--rate', '4', '--seed', '11', '--port', String(venuePort)]);
-    const running = start(engine, ['run', '--config', config, '--set', `listen=127.0.0.1:${port}`, '--set', `data=${data}`]);
     const url = `http://127.0.0.1:${port}`;
-    await ready(`${url}/api/v1/status`, running, log);
+    let running;
+    const run = async () => {
+      running = start(engine, ['run', '--config', config, '--set', `listen=127.0.0.1:${port}`, '--set', `data=${data}`]);
+      await ready(`${url}/api/v1/status`, running, log);
+    };
+    const drop = async () => {
+      await stop(running);
+      await run();
+    };
+    await run();
     const key = execFileSync(engine, ['key', 'add', '--data', data], { encoding: 'utf8' }).match(/px_[a-z0-9]{8}_[\w-]{43}/)[0];
-    return { url, key, log: () => readFileSync(log, 'utf8').slice(-4000), stop: close };
+    return { url, key, drop, log: () => readFileSync(log, 'utf8').slice(-4000), stop: close };
   } catch (error) {
     await close();
     throw error;

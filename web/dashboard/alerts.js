@@ -304,8 +304,9 @@ export class Alerts extends EventTarget {
     const side = node('div', 'side num');
     if (fire.late) side.append(node('span', 'badge late', 'late'));
     side.append(node('span', 'quiet', clock(fire.matched_time || fire.price_time)));
-    const about = [fire.name, compares(fire)].filter(Boolean).join(' · ');
-    row.append(what, node('div', 'sub', about), side);
+    const sub = node('div', 'sub num', [`${opMark(fire.op)} ${group(fire.level ?? '')}`.trim(), fire.name].filter(Boolean).join(' · '));
+    sub.title = [fire.name, compares(fire)].filter(Boolean).join(': ');
+    row.append(what, sub, side);
     return row;
   }
 

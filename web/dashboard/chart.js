@@ -121,6 +121,7 @@ export class PriceChart extends EventTarget {
   async show(symbol, decimals, interval = this.interval) {
     this.symbol = symbol;
     this.decimals = decimals;
+    this.tickTime = 0; // of the newest ticker drawn, in ms
     this.interval = interval;
     this.markButtons();
     this.clear();
@@ -212,13 +213,29 @@ export class PriceChart extends EventTarget {
     const minute = { time: seconds(item.interval_begin), o: item.open, h: item.high, l: item.low, c: item.close, v: item.volume ?? null, twap: null };
     const time = Math.floor(minute.time / this.step()) * this.step();
     const known = this.bars.get(time);
+    if (known && Date.parse(item.timestamp) < this.tickTime) minute.c = known.c;
     if (!this.merge(known ? this.widened(known, minute) : { ...minute, time })) this.restore();
     if (!known) this.correct(); // A new candle has no average yet, and the one before may now be final.
   }
 
+  // A `ticker` frame comes sooner than the minute that will contain it: the open candle follows it at once, so that chart and
+  // table never tell two prices.
+  tick(row) {
+    if (!this.chart || row.symbol !== this.symbol || !isDecimal(row.last) || !(row.time > this.tickTime)) return;
+    const time = Math.floor(row.time / 1000 / this.step()) * this.step();
+    const bar = this.bars.get(time);
+    if (!bar || time !== this.newest()) return;
+    this.tickTime = row.time;
+    this.merge(this.reached(bar, row.last, row.last, row.last));
+  }
+
+  reached(bar, high, low, close) {
+    return { ...bar, h: compare(high, bar.h) > 0 ? high : bar.h, l: compare(low, bar.l) < 0 ? low : bar.l, c: close };
+  }
+
   widened(bar, minute) {
-    if (this.interval === '1m') return { ...minute, twap: bar.twap };
-    return { ...bar, h: compare(minute.h, bar.h) > 0 ? minute.h : bar.h, l: compare(minute.l, bar.l) < 0 ? minute.l : bar.l, c: minute.c };
+    if (this.interval === '1m') return this.reached({ ...minute, twap: bar.twap }, bar.h, bar.l, minute.c);
+    return this.reached(bar, minute.h, minute.l, minute.c);
   }
 
   async correct() {

@@ -206,7 +206,11 @@ function listenParts() {
     view = detail;
     subscribe();
   });
-  market.addEventListener('row', ({ detail }) => detail.symbol === table.selected && showChosen(detail));
+  market.addEventListener('row', ({ detail }) => {
+    if (detail.symbol !== table.selected) return;
+    showChosen(detail);
+    chart.tick(detail);
+  });
   chart.addEventListener('show', ({ detail }) => {
     feed.want('ohlc', [detail], { interval: 1 });
     chart.drawLines(alerts.linesFor(detail));
