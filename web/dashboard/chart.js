@@ -233,8 +233,9 @@ export class PriceChart extends EventTarget {
     return { ...bar, h: compare(high, bar.h) > 0 ? high : bar.h, l: compare(low, bar.l) < 0 ? low : bar.l, c: close };
   }
 
+  // An open never changes and a volume never shrinks: frames of an engine that has just started know only their part of the minute.
   widened(bar, minute) {
-    if (this.interval === '1m') return this.reached({ ...minute, twap: bar.twap }, bar.h, bar.l, minute.c);
+    if (this.interval === '1m' && compare(minute.v, bar.v) > 0) bar = { ...bar, v: minute.v };
     return this.reached(bar, minute.h, minute.l, minute.c);
   }
 
