@@ -51,12 +51,13 @@ struct px_wire_request {
     bool flag; /* candles: partial; ticks: quarantined */
 };
 
-/* Opens every answer; `count` rows follow. */
+/* Opens every answer; `count` rows follow, aligned for the widest member of any. */
 struct px_wire_answer {
-    int32_t result; /* 0 or PX_E_* */
+    _Alignas(16) int32_t result; /* 0 or PX_E_* */
     uint32_t count;
     bool more;
     struct px_cursor next;
     struct px_alert_cursor next_alert;
     int64_t prior;
 };
+_Static_assert(sizeof(struct px_wire_answer) % 16 == 0, "rows follow aligned");
