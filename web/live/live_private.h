@@ -64,8 +64,8 @@ struct px_live {
     bool accepting;
     bool draining;
     px_mono drain_until;
-    px_mono measured_at; /* pressure: since when, and how long of it the loop slept */
-    int64_t slept_ns;
+    px_mono measured_at; /* pressure: since when, and the thread's processor time then */
+    int64_t cpu_ns;
     struct pxi_conn *gatherer; /* whose frames lie in `gather` */
     size_t gather_len;
     char gather[PXI_GATHER_SIZE];
