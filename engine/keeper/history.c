@@ -80,6 +80,8 @@ static void find_position(struct pxi_keeper *keeper)
     if (px_hist_checkpoint(history->hist, &generation, &position) == 0 && generation == history->generation &&
         position <= px_ring_tail(ring))
         history->position = position;
+    px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot,
+                   history->position); /* ingest waits for those behind */
     px_log(PX_LOG_INFO, "history_open generation=%llu position=%llu tail=%llu", (unsigned long long)history->generation,
            (unsigned long long)history->position, (unsigned long long)px_ring_tail(ring));
 }
@@ -252,6 +254,7 @@ int pxi_history_turn(struct pxi_keeper *keeper)
         px_stat_add(keeper->stats, PX_STAT_KEEP_LOST, count);
         px_log_limited(PX_LOG_WARN, 1, "overrun lost=%llu", (unsigned long long)count);
         history->position += count;
+        px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot, history->position);
         return 1;
     }
     if (count == 0)

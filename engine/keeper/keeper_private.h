@@ -141,6 +141,7 @@ int pxi_fires_tidy(struct pxi_keeper *keeper); /* the outbox of what has been to
 int pxi_tasks_init(struct pxi_keeper *keeper);
 void pxi_tasks_fini(struct pxi_keeper *keeper);
 int pxi_tasks_turn(struct pxi_keeper *keeper);
+bool pxi_tasks_queued(struct pxi_tasks *tasks);
 /* Server thread: PX_E_AGAIN when there are too many already. */
 int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_alert *alert,
                     unsigned client, uint32_t serial);

@@ -60,10 +60,9 @@ static int turn(struct pxi_keeper *keeper, bool *ticksp)
     return flushed < 0 ? flushed : fires > 0 || tasks > 0 || arms > 0;
 }
 
-static bool has_news(const struct pxi_keeper *keeper, bool ticks_too)
+static bool has_news(struct pxi_keeper *keeper, bool ticks_too)
 {
-    return px_queue_length(keeper->shm->fires) > 0 ||
-           __atomic_load_n(&keeper->tasks.queued.count, __ATOMIC_RELAXED) > 0 ||
+    return px_queue_length(keeper->shm->fires) > 0 || pxi_tasks_queued(&keeper->tasks) ||
            (ticks_too && px_ring_tail(keeper->shm->ticks) != keeper->history.position);
 }
 

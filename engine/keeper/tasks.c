@@ -110,6 +110,14 @@ static void finish(struct pxi_tasks *tasks, struct pxi_task *task, int result)
         px_log_limited(PX_LOG_WARN, 1, "eventfd_failed");
 }
 
+bool pxi_tasks_queued(struct pxi_tasks *tasks)
+{
+    pthread_mutex_lock(&tasks->lock);
+    bool any = tasks->queued.count > 0;
+    pthread_mutex_unlock(&tasks->lock);
+    return any;
+}
+
 static struct pxi_task *next_task(struct pxi_tasks *tasks)
 {
     struct pxi_task *task = NULL;

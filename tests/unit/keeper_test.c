@@ -20,6 +20,15 @@
 #define M    PX_MINUTE_NS
 #define NOON (INT64_C(1723118400) * PX_NS_PER_S)
 
+#ifdef PX_TSAN
+/* RocksDB is not built for the thread sanitizer, which therefore misses what orders its threads. */
+const char *__tsan_default_suppressions(void);
+const char *__tsan_default_suppressions(void)
+{
+    return "called_from_lib:librocksdb.so\nrace:librocksdb.so\n";
+}
+#endif
+
 struct seen { /* by the stand-in */
     uint64_t resets, seeds, adds, removes, readies;
     int64_t seed_price;
