@@ -188,6 +188,16 @@ class Engine:
             if not cursor:
                 return rows
 
+    def events(self):
+        """All durable fires of the engine's own key."""
+        rows, since = [], ""
+        while True:
+            body = self.get("/api/v1/events?limit=1000" + (f"&since={since}" if since else ""), key=True)
+            rows += body["events"]
+            since = body["next_since"]
+            if not body["more"]:
+                return rows
+
     def metrics(self):
         """name -> value, over all labels added up."""
         values = {}

@@ -5,7 +5,8 @@
 #include "base/log.h"
 #include "engine/keeper/keeper_private.h"
 
-#define FLUSH_NS PX_NS_PER_S
+#define FLUSH_NS    PX_NS_PER_S
+#define FLUSH_SLICE 256
 #define LIVE_NS  (10 * PX_NS_PER_S) /* a trade received this soon after it happened comes from a live feed */
 #define FUTURE_NS                                                                                                      \
     (60 * PX_NS_PER_S)    /* a venue's clock may run ahead, but not so far: it would stop the asset's clock */
@@ -296,13 +297,13 @@ static int flush_series(struct pxi_keeper *keeper, px_asset_id asset, int64_t qu
 }
 
 /* What is final is told to the server thread only after its rows can be read. */
-static void publish_final(struct pxi_history *history)
+static void publish_final(struct pxi_history *history, px_asset_id from, px_asset_id to)
 {
-    for (px_asset_id asset = 0; asset < history->assets; asset++)
+    for (px_asset_id asset = from; asset < to; asset++)
         __atomic_store_n(&history->final_ns[asset], history->series[asset].minutes.final_ns, __ATOMIC_RELEASE);
 }
 
-int pxi_history_flush(struct pxi_keeper *keeper, bool everything)
+static int flush_range(struct pxi_keeper *keeper, px_asset_id from, px_asset_id to)
 {
     struct pxi_history *history = &keeper->history;
     bool caught_up = px_ring_tail(keeper->shm->ticks) == history->position;
@@ -310,16 +311,34 @@ int pxi_history_flush(struct pxi_keeper *keeper, bool everything)
     bool any = false;
     int error = 0;
 
-    if (!everything && px_mono_since(px_mono_now(), history->flushed) < FLUSH_NS)
-        return 0;
-    history->flushed = px_mono_now();
-    if (keeper->tasks.space == PX_SPACE_NONE)
-        return 0;
-    for (px_asset_id asset = 0; asset < history->assets && !error; asset++)
+    for (px_asset_id asset = from; asset < to && !error; asset++)
         error = flush_series(keeper, asset, quiet_ns, &any);
     if (!error && any)
         error = commit(keeper, history->position);
     if (!error)
-        publish_final(history);
+        publish_final(history, from, to);
     return error;
+}
+
+/*
+ * Every asset once in FLUSH_NS, a slice at a turn of the loop: all of them at once would keep fires waiting for tens of
+ * milliseconds.
+ */
+int pxi_history_flush(struct pxi_keeper *keeper, bool everything)
+{
+    struct pxi_history *history = &keeper->history;
+    px_mono now = px_mono_now();
+    int64_t elapsed_ns = PX_MIN(px_mono_since(now, history->flushed), FLUSH_NS);
+    px_asset_id share = (px_asset_id)((int64_t)history->assets * elapsed_ns / FLUSH_NS), from = history->flush_at;
+
+    if (keeper->tasks.space == PX_SPACE_NONE)
+        return 0;
+    if (everything)
+        return flush_range(keeper, 0, history->assets);
+    if (share == 0)
+        return 0;
+    history->flushed = now;
+    share = PX_MIN(PX_MIN(share, FLUSH_SLICE), history->assets - from);
+    history->flush_at = (from + share) % history->assets;
+    return flush_range(keeper, from, from + share);
 }

@@ -113,7 +113,7 @@ def check(engine, creator, listener):
     surplus = set(stored) - set(creator.acked)
     assert not missing, f"{len(missing)} acknowledged alerts are gone: {sorted(missing)[:3]}"
     assert len(surplus) <= creator.unknown, f"{len(surplus)} alerts that nobody asked for, {creator.unknown} unanswered"
-    events = engine.pages("/api/v1/events?limit=1000", "events")
+    events = engine.events()
     fired = {}
     for event in events:
         fired[event["alert_id"]] = fired.get(event["alert_id"], 0) + 1
