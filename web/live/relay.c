@@ -54,6 +54,16 @@ static int fill(struct pxi_pipe *pipe, const char *bytes, size_t len)
     return 0;
 }
 
+/* At once: no event would come to do it later, since an end that is known is not watched for. */
+static int end(struct pxi_pipe *pipe, struct px_stream *to)
+{
+    pipe->ended = true;
+    if (!pipe->shut)
+        px_stream_shutdown_write(to);
+    pipe->shut = true;
+    return PX_E_AGAIN;
+}
+
 /* One read and its write. PX_E_AGAIN when nothing can be done now; 0 = go on. */
 static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
 {
@@ -62,17 +72,11 @@ static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *f
 
     if (error != 0)
         return error;
-    if (pipe->ended) {
-        if (!pipe->shut)
-            px_stream_shutdown_write(to);
-        pipe->shut = true;
-        return PX_E_AGAIN;
-    }
+    if (pipe->ended)
+        return end(pipe, to);
     count = px_stream_read(from, live->relay, sizeof(live->relay));
-    if (count == PX_E_CLOSED) {
-        pipe->ended = true;
-        return 0;
-    }
+    if (count == PX_E_CLOSED)
+        return end(pipe, to);
     if (count < 0)
         return (int)count;
     written = px_stream_write(to, live->relay, (size_t)count);
