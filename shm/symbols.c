@@ -11,11 +11,11 @@ static uint64_t name_hash(struct px_text name)
 
 uint32_t px_symbols_buckets(uint32_t assets)
 {
-    uint32_t buckets = 64;
+    uint64_t buckets = 64;
 
-    while (buckets < 2 * assets * (1 + PX_ALIASES_MAX))
+    while (buckets < UINT64_C(2) * assets * (1 + PX_ALIASES_MAX) && buckets < UINT32_MAX / 2) /* ends for any number */
         buckets *= 2;
-    return buckets;
+    return (uint32_t)buckets;
 }
 
 static void insert(struct px_symbols *symbols, uint32_t block, struct px_text name, px_asset_id asset)
