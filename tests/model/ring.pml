@@ -5,9 +5,10 @@
  * lives wrote at the same position. Deaths are possible before every store. Memory is sequentially consistent here.
  *
  * Claims: a read that counts as valid yields the event of that very position, whole; tail <= intent; neither decreases; a consumer that
- * was overtaken goes on at a position that exists.
+ * was overtaken goes on at a position that exists; a batch that a successor finds staged is whole.
  * Variants that must fail: LOWER_INTENT (a successor starts with intent = tail), NO_INTENT (the read is validated by tail), UNCLAMPED
- * (going on at intent minus a part of the ring, which lies beyond tail when a batch is larger than that part).
+ * (going on at intent minus a part of the ring, which lies beyond tail when a batch is larger than that part), STALE_STAGED (`staged`
+ * is not taken back before a batch that was given up is written over).
  */
 #ifndef CAPACITY
 #define CAPACITY 4
@@ -21,7 +22,7 @@
 #define LAST  (CAPACITY + 2) /* positions 0 .. LAST-1 are published */
 #define LIVES 3
 
-byte intent, tail;
+byte intent, tail, staged;
 byte words[2 * CAPACITY];
 byte life; /* of the producer: 0, 1, ... */
 
@@ -36,7 +37,6 @@ active proctype producer()
 {
     byte end, at;
 
-    tail = 0;
     goto work;
 dead:
     skip;
@@ -44,6 +44,23 @@ dead:
 #ifdef LOWER_INTENT
     intent = tail;
 #endif
+    if
+    :: staged > tail -> /* a whole batch of a predecessor: looked at, and finished or given up */
+        at = tail;
+        do
+        :: at < staged ->
+            assert(words[2 * (at % CAPACITY)] == words[2 * (at % CAPACITY) + 1]);
+            assert(words[2 * (at % CAPACITY)] / LIVES == at);
+            at++
+        :: else -> break
+        od;
+        at = 0;
+        if
+        :: may_die(); tail = staged
+        :: skip
+        fi
+    :: else
+    fi;
 work:
     do
     :: tail >= LAST -> break
@@ -53,6 +70,12 @@ work:
         :: end < tail + BATCH && end < LAST -> end++
         :: break
         od;
+#ifndef STALE_STAGED
+        if
+        :: staged != tail -> may_die(); staged = tail
+        :: else
+        fi;
+#endif
         may_die();
         if
         :: end > intent -> intent = end
@@ -70,8 +93,10 @@ work:
         :: else -> break
         od;
         may_die();
+        staged = end;
+        may_die();
         assert(end > tail && end <= intent);
-        tail = end
+        tail = staged
     od
 }
 
