@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "shm/extremes.h"
 #include "shm/queue.h"
 #include "shm/rcu.h"
 #include "shm/ring.h"
@@ -50,7 +51,8 @@ struct px_shm_params {
     X(events, struct px_ring, px_ring_bytes(p->event_capacity, sizeof(struct px_alert_event)))                         \
     X(fires, struct px_queue, px_queue_bytes(p->fire_capacity, sizeof(struct px_fire)))                                \
     X(arms, struct px_queue, px_queue_bytes(p->arm_capacity, sizeof(struct px_arm)))                                   \
-    X(windows, struct px_window_set, (size_t)p->assets * sizeof(struct px_window_set))
+    X(windows, struct px_window_set, (size_t)p->assets * sizeof(struct px_window_set))                                 \
+    X(extremes, struct px_extremes, px_extremes_bytes(p->assets, p->tick_capacity))
 
 enum px_shm_section {
 #define PX_SHM_ENUM(name, type, bytes) PX_SHM_##name,

@@ -13,7 +13,7 @@ void px_ring_init(struct px_ring *ring, uint64_t capacity, size_t event_bytes, u
     PX_CHECK(event_bytes > 0 && event_bytes % 8 == 0);
     ring->capacity = capacity;
     ring->event_words = event_bytes / 8;
-    ring->intent = ring->tail = first;
+    ring->intent = ring->tail = ring->staged = first;
 }
 
 static uint64_t *event_at(const struct px_ring *ring, uint64_t position)
@@ -29,12 +29,16 @@ static unsigned run_length(const struct px_ring *ring, uint64_t position, uint64
     return (unsigned)PX_MIN(n, to_end);
 }
 
-void px_ring_publish(struct px_ring *ring, struct px_ring_yard *yard, const void *events, unsigned n)
+void px_ring_stage(struct px_ring *ring, const void *events, unsigned n)
 {
     const uint64_t *from = events;
     uint64_t tail = px_load_relaxed(&ring->tail), end = tail + n, intent = px_load_relaxed(&ring->intent);
 
     PX_CHECK(n <= ring->capacity);
+    if (px_load_relaxed(&ring->staged) != tail) { /* a predecessor's batch that nobody finished is whole no more */
+        px_store_relaxed(&ring->staged, tail);
+        px_smp_wmb();
+    }
     if ((int64_t)(end - intent) > 0) /* never lowered: what a predecessor left half written stays marked */
         px_store_relaxed(&ring->intent, end);
     px_smp_wmb();
@@ -45,8 +49,31 @@ void px_ring_publish(struct px_ring *ring, struct px_ring_yard *yard, const void
         from += run * ring->event_words;
         position += run;
     }
-    px_store_release(&ring->tail, end); /* pairs with the acquire in px_ring_read */
+    px_store_release(&ring->staged, end); /* pairs with px_ring_staged of a successor */
+}
+
+void px_ring_commit(struct px_ring *ring, struct px_ring_yard *yard)
+{
+    px_store_release(&ring->tail, px_load_relaxed(&ring->staged)); /* pairs with the acquire in px_ring_read */
     px_wait_wake(&yard->need_wake);
+}
+
+void px_ring_publish(struct px_ring *ring, struct px_ring_yard *yard, const void *events, unsigned n)
+{
+    px_ring_stage(ring, events, n);
+    px_ring_commit(ring, yard);
+}
+
+uint64_t px_ring_staged(const struct px_ring *ring)
+{
+    uint64_t tail = px_load_relaxed(&ring->tail), staged = px_load_acquire(&ring->staged);
+
+    return staged > tail ? staged - tail : 0;
+}
+
+void px_ring_staged_event(const struct px_ring *ring, uint64_t i, void *event)
+{
+    px_words_load(event, event_at(ring, ring->tail + i), (unsigned)ring->event_words);
 }
 
 void px_ring_takeover(struct px_ring *ring, struct px_ring_yard *yard)

@@ -4,7 +4,7 @@
  *   position     0 ............... tail-capacity ........... tail ..... intent
  *                  overwritten     |   complete, readable     |  in the making  |
  *
- *   publish   intent = end of the batch · barrier · events · barrier · tail = end · wake
+ *   publish   intent = end of the batch · barrier · events · barrier · staged = end · tail = end · wake
  *   read      t = tail · barrier · copy events [pos, t) into private memory · barrier · valid if intent - pos <= capacity
  *
  * Guarantees
@@ -12,7 +12,11 @@
  *   2. The producer never waits for a consumer. A slow or dead consumer costs nobody anything.
  *   3. intent and tail never decrease, over any number of producers' deaths: a successor starts at `tail` and keeps `intent`, since
  *      events between them may be half written.
- *   4. Events are copied first and looked at after validation, so a length or an index in them can be trusted.
+ *   4. A producer that has more to write than events may do so between px_ring_stage and px_ring_commit: dead in between, its successor
+ *      finds the batch whole, beyond tail, and finishes it. What is staged is read by nobody else.
+ *   5. Events are copied first and looked at after validation, so a length or an index in them can be trusted.
+ *
+ * Positions are 64 bits and do not wrap: at a thousand million events a second that takes 584 years. Code may compare them with <.
  *
  * The producer's words and the events live in memory that consumers may map read-only; what consumers write (the wake word, their
  * positions for lag figures) lives in struct px_ring_yard.
@@ -27,6 +31,7 @@
 struct px_ring {
     _Alignas(PX_FALSE_SHARING) uint64_t intent; /* producer: events below it may be dirty */
     uint64_t tail;                              /* producer: events below it are complete */
+    uint64_t staged;                            /* producer: if above tail, events below it are complete but not yet readable */
     _Alignas(PX_FALSE_SHARING) uint64_t capacity; /* events, a power of two; never changes */
     uint64_t event_words;                       /* 64-bit words an event; never changes */
     _Alignas(PX_FALSE_SHARING) uint64_t words[];
@@ -47,6 +52,14 @@ void px_ring_init(struct px_ring *ring, uint64_t capacity, size_t event_bytes, u
 
 /* The producer. n <= capacity events, contiguous. Never blocks; one system call if somebody sleeps. */
 void px_ring_publish(struct px_ring *ring, struct px_ring_yard *yard, const void *events, unsigned n);
+
+/* px_ring_publish in two: the events are written, then they become readable. One batch at a time. */
+void px_ring_stage(struct px_ring *ring, const void *events, unsigned n);
+void px_ring_commit(struct px_ring *ring, struct px_ring_yard *yard);
+
+/* A successor of the producer: how many events are staged (most often 0), and the i-th of them. */
+uint64_t px_ring_staged(const struct px_ring *ring);
+void px_ring_staged_event(const struct px_ring *ring, uint64_t i, void *event);
 
 /* A successor of the producer, before its first publish. */
 void px_ring_takeover(struct px_ring *ring, struct px_ring_yard *yard);

@@ -21,7 +21,7 @@ struct px_tick {
     int64_t recv_ns;   /* wall clock when the bytes were read */
     uint64_t trade_id; /* the venue's, 0 if it has none */
     uint64_t sseq;     /* counts the symbol's accepted trades and quotes, from 1, for the life of the region */
-    uint64_t spare;
+    int64_t newest_ns; /* highest time_ns among the symbol's accepted trades up to this one; a trade below it is late */
 };
 _Static_assert(sizeof(struct px_tick) == 64, "a tick is one cache line");
 

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
-/* What the slots of an asset hold, so that the writer need not read them back. */
+/* What the slots of an asset hold once the batch is flushed. */
 struct live {
     struct px_price_value price;
     struct px_detail_value detail;
+    int64_t newest_ns;    /* highest time among its trades */
+    uint64_t price_sseq;  /* of the trade that the price slot shows */
 };
 
 struct pxi_publisher {
@@ -52,48 +54,39 @@ static void append(struct pxi_publisher *publisher, const struct px_tick *tick)
         pxi_publisher_flush(publisher);
 }
 
+/* The last tick of its asset in the batch: the slots show what is in force after it. */
+static void write_slots(struct pxi_publisher *publisher, const struct px_tick *tick, uint64_t position)
+{
+    struct live *live = &publisher->live[tick->asset];
+
+    if ((tick->flags & PX_TICK_QUARANTINED) || live->detail.position != position)
+        return;
+    if (live->price.sseq != live->price_sseq) {
+        px_latch_write(px_shm_price(publisher->shm, tick->asset), &live->price);
+        live->price_sseq = live->price.sseq;
+    }
+    px_latch_write(px_shm_detail(publisher->shm, tick->asset), &live->detail);
+}
+
+static const uint64_t *evaluator_cursor(const struct pxi_publisher *publisher)
+{
+    return &publisher->shm->ticks_yard->cursor[PX_ROLE_SLOT_EVALUATOR].position;
+}
+
 void pxi_publisher_flush(struct pxi_publisher *publisher)
 {
+    struct px_shm *shm = publisher->shm;
+    uint64_t tail = px_ring_tail(shm->ticks);
+
     if (publisher->count == 0)
         return;
-    px_ring_publish(publisher->shm->ticks, publisher->shm->ticks_yard, publisher->batch, publisher->count);
+    px_extremes_before(shm->extremes, shm->ticks, evaluator_cursor(publisher), publisher->asset_count,
+                       publisher->count);
+    px_ring_stage(shm->ticks, publisher->batch, publisher->count);
+    for (unsigned i = 0; i < publisher->count; i++)
+        write_slots(publisher, &publisher->batch[i], tail + i);
+    px_ring_commit(shm->ticks, shm->ticks_yard);
     publisher->count = 0;
-}
-
-static void write_detail(struct pxi_publisher *publisher, px_asset_id asset)
-{
-    px_latch_write(px_shm_detail(publisher->shm, asset), &publisher->live[asset].detail);
-}
-
-/* The price slot got a trade that the detail slot never saw. */
-static void complete_detail(struct live *live, uint64_t tail)
-{
-    live->detail.price = live->price.price;
-    live->detail.size = 0;
-    live->detail.time_ns = live->detail.recv_ns = live->price.time_ns;
-    live->detail.sseq = live->price.sseq;
-    live->detail.position = tail;
-}
-
-static void publish_again(struct pxi_publisher *publisher, px_asset_id asset)
-{
-    struct px_detail_value *detail = &publisher->live[asset].detail;
-    bool trade = publisher->live[asset].price.sseq == detail->sseq;
-    struct px_tick tick = {
-        .asset = asset,
-        .venue = (px_venue_id)detail->venue,
-        .flags = (uint16_t)(trade ? PX_TICK_AFTER_GAP : PX_TICK_QUOTE | PX_TICK_AFTER_GAP),
-        .price = trade ? detail->price : detail->bid,
-        .size = trade ? detail->size : detail->ask,
-        .time_ns = detail->time_ns,
-        .recv_ns = detail->recv_ns,
-        .trade_id = trade ? detail->trade_id : 0,
-        .sseq = detail->sseq,
-    };
-
-    detail->position = next_position(publisher);
-    write_detail(publisher, asset);
-    append(publisher, &tick);
 }
 
 static void forget(struct live *live)
@@ -103,7 +96,20 @@ static void forget(struct live *live)
         .price = PX_PRICE_NONE, .size = PX_PRICE_NONE, .bid = PX_PRICE_NONE, .ask = PX_PRICE_NONE};
 }
 
-static void take_over_asset(struct pxi_publisher *publisher, px_asset_id asset, uint64_t tail)
+/* Its trades' clock goes on from the asset's last tick; from the price's time where the ring has lost that one. */
+static int64_t newest_of(const struct pxi_publisher *publisher, px_asset_id asset)
+{
+    const struct live *live = &publisher->live[asset];
+    struct px_tick tick;
+    uint64_t count;
+
+    if (live->detail.sseq > 0 &&
+        px_ring_read(publisher->shm->ticks, live->detail.position, &tick, 1, &count) == 0 && count == 1)
+        return tick.newest_ns;
+    return live->price.sseq > 0 ? live->price.time_ns : 0;
+}
+
+static void take_over_asset(struct pxi_publisher *publisher, px_asset_id asset)
 {
     px_price_slot *price = px_shm_price(publisher->shm, asset);
     px_detail_slot *detail = px_shm_detail(publisher->shm, asset);
@@ -113,32 +119,69 @@ static void take_over_asset(struct pxi_publisher *publisher, px_asset_id asset, 
     px_latch_takeover(detail, publisher->incarnation);
     px_latch_read(price, &live->price);
     px_latch_read(detail, &live->detail);
-    if (live->price.sseq == 0 && live->detail.sseq == 0) {
+    if (live->detail.sseq == 0) { /* the price slot alone may have been written: the staged batch has its tick */
         forget(live);
         return;
     }
-    if (live->detail.sseq == 0) {
-        struct px_price_value first = live->price;
-        forget(live);
-        live->price = first;
-    }
     if (live->price.sseq == 0)
         live->price.price = PX_PRICE_NONE;
-    if (live->price.sseq > live->detail.sseq)
-        complete_detail(live, tail);
-    if (live->detail.position >= tail)
-        publish_again(publisher, asset);
+    live->price_sseq = live->price.sseq;
+    live->newest_ns = newest_of(publisher, asset);
+}
+
+static void apply(struct live *live, const struct px_tick *tick, uint64_t position)
+{
+    struct px_detail_value *detail = &live->detail;
+
+    detail->sseq = tick->sseq;
+    detail->position = position;
+    detail->time_ns = tick->time_ns;
+    detail->recv_ns = tick->recv_ns;
+    if (detail->venue != tick->venue) /* ids of another venue mean nothing here */
+        detail->trade_id = 0;
+    detail->venue = tick->venue;
+    live->newest_ns = tick->newest_ns;
+    if (tick->flags & PX_TICK_QUOTE) {
+        detail->bid = tick->price;
+        detail->ask = tick->size;
+    } else {
+        detail->price = tick->price;
+        detail->size = tick->size;
+        detail->trade_id = PX_MAX(detail->trade_id, tick->trade_id);
+        live->price = (struct px_price_value){tick->price, tick->time_ns, tick->sseq};
+    }
+}
+
+/* A predecessor's batch that is whole but was not told: the slots that lack it get it, and the ring's tail is raised. */
+static void finish_staged(struct pxi_publisher *publisher)
+{
+    struct px_ring *ring = publisher->shm->ticks;
+    uint64_t tail = px_ring_tail(ring), count = px_ring_staged(ring);
+    struct px_tick tick;
+
+    for (unsigned pass = 0; pass < 2; pass++) /* all of it is applied before anything is written */
+        for (uint64_t i = 0; i < count; i++) {
+            px_ring_staged_event(ring, i, &tick);
+            struct live *live = &publisher->live[tick.asset];
+            if (pass == 0 && !(tick.flags & PX_TICK_QUARANTINED) && tick.sseq > live->detail.sseq)
+                apply(live, &tick, tail + i);
+            else if (pass == 1)
+                write_slots(publisher, &tick, tail + i);
+        }
+    if (count > 0)
+        px_ring_commit(ring, publisher->shm->ticks_yard);
 }
 
 void pxi_publisher_takeover(struct pxi_publisher *publisher)
 {
-    uint64_t tail;
+    struct px_shm *shm = publisher->shm;
 
-    px_ring_takeover(publisher->shm->ticks, publisher->shm->ticks_yard);
-    tail = px_ring_tail(publisher->shm->ticks);
+    px_extremes_takeover(shm->extremes, shm->ticks, evaluator_cursor(publisher), publisher->asset_count,
+                         publisher->incarnation);
+    px_ring_takeover(shm->ticks, shm->ticks_yard);
     for (px_asset_id asset = 0; asset < publisher->asset_count; asset++)
-        take_over_asset(publisher, asset, tail);
-    pxi_publisher_flush(publisher);
+        take_over_asset(publisher, asset);
+    finish_staged(publisher);
 }
 
 struct px_detail_value pxi_publisher_detail(const struct pxi_publisher *publisher, px_asset_id asset)
@@ -146,36 +189,10 @@ struct px_detail_value pxi_publisher_detail(const struct pxi_publisher *publishe
     return publisher->live[asset].detail;
 }
 
-static void fill_slots(struct pxi_publisher *publisher, const struct pxi_observation *observation,
-                       uint32_t fresh_sources)
-{
-    struct live *live = &publisher->live[observation->asset];
-    struct px_detail_value *detail = &live->detail;
-
-    detail->sseq++;
-    detail->position = next_position(publisher);
-    detail->time_ns = observation->time_ns;
-    detail->recv_ns = observation->recv_ns;
-    detail->fresh_sources = fresh_sources;
-    if (detail->venue != observation->venue) /* ids of another venue mean nothing here */
-        detail->trade_id = 0;
-    detail->venue = observation->venue;
-    if (observation->quote) {
-        detail->bid = observation->price;
-        detail->ask = observation->size;
-    } else {
-        detail->price = observation->price;
-        detail->size = observation->size;
-        detail->trade_id = PX_MAX(detail->trade_id, observation->trade_id);
-        live->price = (struct px_price_value){observation->price, observation->time_ns, detail->sseq};
-        px_latch_write(px_shm_price(publisher->shm, observation->asset), &live->price);
-    }
-    write_detail(publisher, observation->asset);
-}
-
 void pxi_publish(struct pxi_publisher *publisher, const struct pxi_observation *observation, uint16_t flags,
                  uint32_t fresh_sources)
 {
+    struct live *live = &publisher->live[observation->asset];
     struct px_tick tick = {
         .asset = observation->asset,
         .venue = observation->venue,
@@ -185,14 +202,20 @@ void pxi_publish(struct pxi_publisher *publisher, const struct pxi_observation *
         .time_ns = observation->time_ns,
         .recv_ns = observation->recv_ns,
         .trade_id = observation->trade_id,
+        .sseq = live->detail.sseq,
+        .newest_ns = live->newest_ns,
     };
 
     if (observation->quote)
         tick.flags |= PX_TICK_QUOTE;
+    else if (!(flags & PX_TICK_QUARANTINED))
+        tick.newest_ns = PX_MAX(live->newest_ns, observation->time_ns);
     if (observation->side == PX_SIDE_BUY)
         tick.flags |= PX_TICK_BUYER;
-    if (!(flags & PX_TICK_QUARANTINED))
-        fill_slots(publisher, observation, fresh_sources);
-    tick.sseq = publisher->live[observation->asset].detail.sseq;
+    if (!(flags & PX_TICK_QUARANTINED)) {
+        tick.sseq++;
+        apply(live, &tick, next_position(publisher));
+        live->detail.fresh_sources = fresh_sources;
+    }
     append(publisher, &tick);
 }

@@ -1,12 +1,14 @@
 /*
  * The one writer of price slots, detail slots and tick ring.
  *
- * Order: price slot, detail slot, and with the batch (one socket read, at most PXI_BATCH ticks) the ring. Whoever is
- * woken by the ring therefore finds slots at least as new. Death in between:
+ * A batch is one socket read, at most PXI_BATCH ticks. Its order: what it overwrites is saved for the evaluator
+ * (shm/extremes.h), the ticks are staged in the ring, the slots are written, the ring's tail is raised. Whoever is woken
+ * by the ring therefore finds slots at least as new. Death in between:
  *
- *   between price and detail     the price's sequence is ahead of the detail's: takeover completes the detail
- *   between detail and ring      the detail's position is not in the ring: takeover publishes the asset's last tick
- * again, marked as after a gap; earlier ones of the same batch show as a gap in sseq
+ *   before the batch is staged   it was never received: slots and ring know nothing of it
+ *   after that                   takeover finds it whole, beyond tail: it writes the slots that lack it, and raises tail
+ *
+ * So no tick that a slot shows is missing from the ring, and sseq has no gaps.
  *
  * Private to engine/ingest.
  */

@@ -328,11 +328,13 @@ START_TEST(test_publish)
     open_region();
     start_publisher();
     publish(quote(95, 105), 0);
+    ck_assert_uint_eq(px_ring_tail(shm.ticks), 0); /* one publish a socket read */
+    ck_assert_uint_eq(detail_now().sseq, 0);
+    pxi_publisher_flush(publisher);
     ck_assert_int_eq(detail_now().price, PX_PRICE_NONE);
     ck_assert_uint_eq(price_now().sseq, 0);
     publish(trade(100, 4), PX_TICK_AFTER_GAP);
     publish(trade(500, 5), PX_TICK_QUARANTINED);
-    ck_assert_uint_eq(px_ring_tail(shm.ticks), 0); /* one publish a socket read */
     pxi_publisher_flush(publisher);
     ck_assert_uint_eq(px_ring_tail(shm.ticks), 3);
     ck_assert_int_eq(tick_at(0).flags, PX_TICK_QUOTE);
@@ -354,8 +356,8 @@ START_TEST(test_publish)
 }
 END_TEST
 
-/* A predecessor died before its batch reached the ring: the last tick comes again, and the sequence goes on. */
-START_TEST(test_takeover_unpublished)
+/* A predecessor died with a batch in private memory: it was never received, and the sequence goes on without a gap. */
+START_TEST(test_takeover_unstaged)
 {
     open_region();
     start_publisher();
@@ -364,35 +366,41 @@ START_TEST(test_takeover_unpublished)
     publish(trade(105, 5), 0);
     publish(trade(110, 6), 0);
     start_publisher();
-    ck_assert_uint_eq(px_ring_tail(shm.ticks), 2);
-    ck_assert_int_eq(tick_at(1).price, 110);
-    ck_assert_int_eq(tick_at(1).flags, PX_TICK_AFTER_GAP);
-    ck_assert_uint_eq(tick_at(1).sseq, 3);
-    ck_assert_uint_eq(tick_at(1).trade_id, 6);
-    ck_assert_uint_eq(detail_now().position, 1);
-    start_publisher(); /* nothing is missing now */
-    ck_assert_uint_eq(px_ring_tail(shm.ticks), 2);
+    ck_assert_uint_eq(px_ring_tail(shm.ticks), 1);
+    ck_assert_uint_eq(detail_now().sseq, 1);
     publish(trade(115, 7), 0);
-    ck_assert_uint_eq(price_now().sseq, 4);
+    pxi_publisher_flush(publisher);
+    ck_assert_uint_eq(price_now().sseq, 2);
+    ck_assert_uint_eq(tick_at(1).sseq, 2);
     close_region();
 }
 END_TEST
 
-/* It died between the price slot and the detail slot. */
-START_TEST(test_takeover_half_told)
+static struct px_tick staged(int64_t price, uint64_t sseq)
 {
-    struct px_price_value ahead = {120, 70, 2};
+    return (struct px_tick){.price = price, .size = 1, .time_ns = 70, .newest_ns = 70, .recv_ns = 8, .sseq = sseq};
+}
+
+/* It died behind the staging, and even behind the first price slot. */
+START_TEST(test_takeover_staged)
+{
+    struct px_tick batch[] = {staged(105, 2), staged(120, 3)};
+    struct px_price_value ahead = {120, 70, 3};
 
     open_region();
     start_publisher();
     publish(trade(100, 4), 0);
     pxi_publisher_flush(publisher);
+    px_ring_stage(shm.ticks, batch, 2);
     px_latch_write(px_shm_price(&shm, 0), &ahead);
     start_publisher();
+    ck_assert_uint_eq(px_ring_tail(shm.ticks), 3);
+    ck_assert_int_eq(tick_at(2).price, 120);
     ck_assert_int_eq(detail_now().price, 120);
-    ck_assert_uint_eq(detail_now().sseq, 2);
-    ck_assert_uint_eq(px_ring_tail(shm.ticks), 2);
-    ck_assert_int_eq(tick_at(1).price, 120);
+    ck_assert_uint_eq(detail_now().sseq, 3);
+    ck_assert_uint_eq(detail_now().position, 2);
+    start_publisher(); /* nothing is missing now */
+    ck_assert_uint_eq(px_ring_tail(shm.ticks), 3);
     close_region();
 }
 END_TEST
@@ -503,8 +511,8 @@ int main(void)
     tcase_add_test(tcase, test_filter_gap);
     tcase_add_test(tcase, test_arbitrate);
     tcase_add_test(tcase, test_publish);
-    tcase_add_test(tcase, test_takeover_unpublished);
-    tcase_add_test(tcase, test_takeover_half_told);
+    tcase_add_test(tcase, test_takeover_unstaged);
+    tcase_add_test(tcase, test_takeover_staged);
     tcase_add_test(tcase, test_gate);
     tcase_add_test(tcase, test_pipeline);
     suite_add_tcase(suite, tcase);
