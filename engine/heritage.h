@@ -15,6 +15,7 @@ struct px_heritage {
     uint32_t incarnation;           /* of this slot, from 1 */
     uint64_t generation;            /* of the data folder: the epoch "k<generation>" */
     int terminate_fd;               /* a signalfd for SIGTERM: readable when the worker shall drain and return */
+    int listen_fd;                  /* web: the public socket, shared by all of its workers; the others: -1 */
 };
 
 /* The workers. Each returns 0 after a drain, or a negative PX_E_* when it could not start. */

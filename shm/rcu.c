@@ -21,11 +21,18 @@ void px_rcu_assign(struct px_rcu_view view, unsigned slot, int32_t pid, uint32_t
     px_store_release(&reader->pid, pid);
 }
 
+void px_rcu_forked(struct px_rcu_view view, unsigned slot, int32_t pid, uint64_t start_time)
+{
+    px_store_relaxed(&view.slots->reader[slot].start_time, start_time);
+    px_store_release(&view.slots->reader[slot].pid, pid);
+}
+
 void px_rcu_reaped(struct px_rcu_view view, unsigned slot)
 {
     struct px_rcu_reader *reader = &view.slots->reader[slot];
 
     px_store_release(&reader->seen, 0);
+    px_store_relaxed(&reader->start_time, 0);
     px_store_release(&reader->pid, 0);
 }
 

@@ -30,6 +30,7 @@ struct px_rcu_reader {
     _Alignas(PX_FALSE_SHARING) uint64_t seen; /* its thread; the supervisor after the reap. 0 = offline */
     int32_t pid;                              /* supervisor, before the fork; 0 = free */
     uint32_t incarnation;                     /* supervisor */
+    uint64_t start_time;                      /* supervisor: of that process, in the kernel's ticks; pids are used again */
 };
 
 /* The slots lie where readers may write, the epoch where only the writer of the domain does. */
@@ -49,8 +50,12 @@ struct px_rcu_view {
 
 void px_rcu_init(struct px_rcu *rcu, struct px_rcu_slots *slots, uint64_t first_epoch);
 
-/* Supervisor: gives a slot to a process about to be forked; clears the slot of one that has been reaped. */
+/*
+ * Supervisor: gives a slot to a process about to be forked, with its own pid until the other is known; says who it has become; clears
+ * the slot of one that has been reaped.
+ */
 void px_rcu_assign(struct px_rcu_view view, unsigned slot, int32_t pid, uint32_t incarnation);
+void px_rcu_forked(struct px_rcu_view view, unsigned slot, int32_t pid, uint64_t start_time);
 void px_rcu_reaped(struct px_rcu_view view, unsigned slot);
 
 /* The reader. Wait-free. */
@@ -70,6 +75,14 @@ static inline void px_rcu_quiesce(struct px_rcu_view view, unsigned slot)
 
     if (epoch != px_load_relaxed(&view.slots->reader[slot].seen))
         px_xchg(&view.slots->reader[slot].seen, epoch);
+}
+
+/* Does a grace period wait for this reader? For readers whose quiesce costs something, and for the watch over all. */
+static inline bool px_rcu_behind(struct px_rcu_view view, unsigned slot)
+{
+    uint64_t seen = px_load_relaxed(&view.slots->reader[slot].seen);
+
+    return seen != 0 && seen != px_load_relaxed(&view.rcu->epoch);
 }
 
 /* The writer, after it has unlinked a thing: the epoch under which to remember it. */

@@ -1,13 +1,17 @@
 /*
- * The region: one memfd that every process of the engine maps, wherever its kernel puts it. It is a cache; the store is the truth.
+ * The region: two memfds that every process of the engine maps side by side, wherever its kernel puts them. It is a cache; the store
+ * is the truth.
  *
- *   +--------+-------------------------------------------+--------------------------------------------------+
- *   | header | yard: roles, stats, RCU slots, ring yards | data: directory, slots, rings, queues            |
- *   +--------+-------------------------------------------+--------------------------------------------------+
- *   0        PX_SHM_HEADER_BYTES                         yard_bytes                                  size
+ *     memfd "pxengine-yard"                      memfd "pxengine"
+ *   +------------------------------------------+--------+-------------------------------------------------------+
+ *   | roles, stats, RCU slots, ring yards      | header | directory, slots, rings, queues                       |
+ *   +------------------------------------------+--------+-------------------------------------------------------+
+ *   base                                       yard_bytes (on the border of a huge page)                        size
  *
- * Everybody writes in the yard, each in its own slots; a process that only reads may map everything else read-only. Sections come
- * from one table, which makes the view, the offsets, and the hash that refuses a region of another layout.
+ * Everybody writes in the yard, each in its own slots. The data is sealed by px_shm_seal: the mapping of the supervisor, and those of
+ * the writers that inherit it over fork(), are the last that can write there; a process that attaches by descriptor reads, and no call
+ * of its own can change that. Sections come from one table, which makes the view, the offsets, and the hash that refuses a region of
+ * another layout.
  */
 #pragma once
 
@@ -64,23 +68,35 @@ enum px_shm_section {
 };
 
 #define PX_SHM_MAGIC        UINT64_C(0x314d48535850a55a)
-#define PX_SHM_ABI_MAJOR    1
+#define PX_SHM_ABI_MAJOR    2
 #define PX_SHM_ABI_MINOR    0
 #define PX_SHM_HEADER_BYTES 4096
+#define PX_SHM_ASSETS_MAX   (1u << 24)
 
-enum px_shm_state { PX_SHM_BUILDING, PX_SHM_READY, PX_SHM_RETIRED };
+enum px_shm_state { PX_SHM_BUILDING, PX_SHM_READY };
+
+/* What the machine gave. */
+enum px_shm_flag {
+    PX_SHM_LOCKED = 1,           /* mlock: never swapped out */
+    PX_SHM_HUGE_RESERVED = 2,    /* huge pages of the administrator's pool */
+    PX_SHM_HUGE_TRANSPARENT = 4, /* huge pages that the kernel found */
+};
 
 /* Writer: supervisor. Constant once `state` is ready, which is stored last. */
 struct px_shm_header {
     uint64_t magic;
     uint32_t abi_major, abi_minor;
     uint64_t layout_hash;  /* of sizes, offsets and parameters */
-    uint64_t size;         /* of the whole region */
+    uint64_t size;         /* of both files */
     uint64_t boot_hash;    /* of the kernel's boot id: px_mono means nothing in another boot */
     uint64_t generation;   /* of the data folder; "k<generation>" is the epoch that clients see */
     int64_t created_ns;    /* wall */
     int32_t supervisor_pid;
     uint32_t word_bits;
+    uint32_t flags;        /* enum px_shm_flag */
+    uint32_t boots;        /* supervisors that the region has had, from 1 */
+    uint64_t config_hash;  /* of what the sections' meaning depends on; the supervisor's business */
+    uint64_t yard_inode;   /* the yard that belongs to this data */
     uint64_t endian;       /* 0x0102030405060708 as this machine writes it */
     struct px_shm_params params;
     uint64_t yard_bytes;
@@ -90,11 +106,16 @@ struct px_shm_header {
 
 enum px_shm_access { PX_SHM_READ_ONLY, PX_SHM_READ_WRITE };
 
+struct px_shm_files {
+    int data, yard;
+};
+#define PX_SHM_NO_FILES ((struct px_shm_files){-1, -1})
+
 /* The region as one process sees it: typed pointers into its own mapping. The caller owns the struct. */
 struct px_shm {
     void *base;
     size_t size;
-    int fd; /* not owned after attach */
+    struct px_shm_files files; /* owned; -1 in a view that has been attached or moved */
     enum px_shm_access access;
     struct px_shm_header *header;
 #define PX_SHM_MEMBER(name, type, bytes) type *name;
@@ -105,21 +126,44 @@ struct px_shm {
 };
 
 /*
- * Makes, reserves, populates and formats a region; state is BUILDING until px_shm_ready. The memory is reserved at once, so that nobody dies of
- * SIGBUS later. PX_E_MEMORY, PX_E_SYSTEM. *shm owns the memfd. May take tens of ms. Supervisor, before any fork; tests.
+ * Makes, reserves, populates, locks and formats a region; state is BUILDING until px_shm_ready. Huge pages and the lock are had where
+ * the machine gives them; header->flags says so. All memory is reserved at once, so that nobody dies of SIGBUS later. PX_E_MEMORY,
+ * PX_E_SYSTEM; PX_E_RANGE for over PX_SHM_ASSETS_MAX assets. *shm owns the memfds. May take tens of ms. Supervisor, before any fork;
+ * tests.
  */
 int px_shm_create(const struct px_shm_params *params, uint64_t generation, struct px_shm *shm);
 void px_shm_ready(struct px_shm *shm);
 
+/*
+ * Makes a region that goes on where `old` stands, a view of a ready region that no process uses any more: the same contents and
+ * generation, one boot more, no process in the yard's slots, no sleeper on a wake word. A copy, because nobody can write into a sealed
+ * one again; *shm is as after px_shm_create, BUILDING. PX_E_MEMORY, PX_E_SYSTEM.
+ */
+int px_shm_inherit(const struct px_shm *old, struct px_shm *shm);
+
+/*
+ * From now on no new mapping can write to the data, neither can write(2), and neither file can change its size. The mapping of the
+ * caller and of whoever inherits it over fork() stay writable. PX_E_SYSTEM on a kernel before 5.1. Supervisor, before the first fork.
+ */
+int px_shm_seal(const struct px_shm *shm);
+
+/*
+ * For a writer, after the fork: moves the inherited mapping to another address and closes the memfds. PX_E_MEMORY leaves the process
+ * without a region.
+ */
+int px_shm_move(struct px_shm *shm);
+
 #define PX_SHM_REASON_SIZE 160
 
 /*
- * Maps the region in `fd` at an address of the kernel's choice. With PX_SHM_READ_ONLY everything but the yard is mapped read-only.
- * Refuses with PX_E_LAYOUT and a sentence in `reason` what is not a ready region of this very layout, size, word, version and boot.
+ * Maps the region in `files` at an address of its own. With PX_SHM_READ_ONLY everything but the yard is read-only; PX_SHM_READ_WRITE
+ * is PX_E_FORBIDDEN once the data is sealed. Refuses with PX_E_LAYOUT what is not a ready region of this very layout, size, word,
+ * version and boot. On any error `reason` holds a sentence. The descriptors stay the caller's.
  */
-int px_shm_attach(int fd, enum px_shm_access access, struct px_shm *shm, char reason[PX_SHM_REASON_SIZE]);
+int px_shm_attach(struct px_shm_files files, enum px_shm_access access, struct px_shm *shm,
+                  char reason[PX_SHM_REASON_SIZE]);
 
-/* Unmaps; closes the memfd if the view came from px_shm_create. */
+/* Unmaps; closes the memfds that the view owns. */
 void px_shm_detach(struct px_shm *shm);
 
 /* FNV-1a over the table of sections with these parameters. */

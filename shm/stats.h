@@ -47,7 +47,12 @@
     X(WEB_SLOW, counter, "websocket_slow_consumers_total", "Sessions closed because they did not read")                \
     X(WEB_ALERTS, counter, "websocket_alerts_total", "Alert frames sent")                                              \
     X(WEB_REFUSED, counter, "connections_refused_total", "Connections refused at the limit")                           \
-    X(WEB_LOST, counter, "web_overrun_ticks_total", "Ticks that a web worker was overtaken by; it resyncs from slots")
+    X(WEB_LOST, counter, "web_overrun_ticks_total", "Ticks that a web worker was overtaken by; it resyncs from slots") \
+    X(REGION_BOOTS, gauge, "region_boots", "Supervisors that this region has had; over 1 it was taken over warm")      \
+    X(REGION_BYTES, gauge, "region_bytes", "Shared memory, all of it reserved")                                        \
+    X(REGION_LOCKED, gauge, "region_locked", "1 if the region is locked in memory")                                    \
+    X(REGION_HUGE, gauge, "region_huge_pages", "1 if the region lies in huge pages")                                   \
+    X(READERS_STUCK, counter, "stuck_readers_total", "Readers of shared memory that were killed because they held on")
 
 enum px_stat {
 #define PX_STAT_ENUM(NAME, kind, name, help) PX_STAT_##NAME,

@@ -70,6 +70,7 @@ static int start_live(struct web *web)
     struct px_live_options options = {
         .host = config->listen_host,
         .port = config->listen_port,
+        .listen_fd = web->heritage->listen_fd,
         .http_port = px_server_port(web->server),
         .config = config,
         .shm = web->heritage->shm,
@@ -122,9 +123,11 @@ static void go_online(const struct px_heritage *heritage)
 }
 
 /* Threads look at the directory inside liburcu's read sections: once those are over, this process holds nothing of the
- * region. */
+ * region. Every turn, since a reader that holds up a writer for a second is taken for stuck. */
 static void quiesce(const struct px_heritage *heritage)
 {
+    if (!px_rcu_behind(heritage->shm->domain, heritage->slot))
+        return;
     urcu_memb_synchronize_rcu();
     px_rcu_quiesce(heritage->shm->domain, heritage->slot);
 }
@@ -137,7 +140,6 @@ static void do_chores(struct web *web)
         return;
     web->chores_done = now;
     px_keyring_poll(web->keyring);
-    quiesce(web->heritage);
 }
 
 static void run(struct web *web)
@@ -147,6 +149,7 @@ static void run(struct web *web)
     while (!px_heritage_terminating(web->heritage)) {
         if (px_mono_now().ns - px_live_turned_ns(web->live) < LIVE_HANG_NS)
             px_heritage_beat(web->heritage);
+        quiesce(web->heritage);
         do_chores(web);
         poll(&end, 1, TURN_MS);
     }

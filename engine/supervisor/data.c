@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "engine/supervisor/supervisor_private.h"
+
+#define LOCK_NS (2 * PX_NS_PER_S)
 
 static int path_of(const struct pxi_supervisor *supervisor, const char *name, char *path, size_t size)
 {
@@ -33,6 +36,20 @@ static int make_folders(const char *path)
     return mkdir(part, 0750) < 0 && errno != EEXIST ? PX_E_SYSTEM : 0;
 }
 
+/* Held by an engine and every worker of it: those of one that was killed are about to go. */
+static int take_lock(int fd)
+{
+    const struct timespec pause = {0, 10 * PX_NS_PER_MS};
+    px_mono began = px_mono_now();
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        if (px_mono_since(px_mono_now(), began) > LOCK_NS)
+            return PX_E_EXISTS;
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 static int lock(struct pxi_supervisor *supervisor)
 {
     char path[512];
@@ -45,7 +62,7 @@ static int lock(struct pxi_supervisor *supervisor)
                path, errno);
         return PX_E_SYSTEM;
     }
-    if (flock(supervisor->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    if (take_lock(supervisor->lock_fd) < 0) {
         px_log(PX_LOG_ERROR, "data-in-use path=%s hint=\"another pxengine runs on this folder; stop it first\"",
                supervisor->config->data);
         return PX_E_EXISTS;
@@ -53,10 +70,11 @@ static int lock(struct pxi_supervisor *supervisor)
     return 0;
 }
 
-static int write_generation(const char *path, uint64_t generation)
+static int replace_file(const char *path, const char *text)
 {
-    char temporary[520], text[32];
-    int n = snprintf(text, sizeof(text), "%" PRIu64 "\n", generation), fd, result = 0;
+    char temporary[520];
+    ssize_t n = (ssize_t)strlen(text);
+    int fd, result = 0;
 
     snprintf(temporary, sizeof(temporary), "%s.new", path);
     fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
@@ -70,9 +88,10 @@ static int write_generation(const char *path, uint64_t generation)
     return result;
 }
 
-static int raise_generation(struct pxi_supervisor *supervisor)
+/* The file holds the generation, and how many supervisors its region has had. */
+static int read_mark(struct pxi_supervisor *supervisor)
 {
-    char path[512], text[32] = "";
+    char path[512], text[64] = "", *end = text;
     int fd;
 
     if (path_of(supervisor, "generation", path, sizeof(path)) < 0)
@@ -83,8 +102,19 @@ static int raise_generation(struct pxi_supervisor *supervisor)
             text[0] = '\0';
         close(fd);
     }
-    supervisor->generation = strtoull(text, NULL, 10) + 1;
-    return write_generation(path, supervisor->generation);
+    supervisor->generation = strtoull(text, &end, 10);
+    supervisor->boots = (uint32_t)strtoul(end, NULL, 10);
+    return 0;
+}
+
+int pxi_data_mark(const struct pxi_supervisor *supervisor)
+{
+    char path[512], text[64];
+
+    if (path_of(supervisor, "generation", path, sizeof(path)) < 0)
+        return PX_E_TOO_LARGE;
+    snprintf(text, sizeof(text), "%" PRIu64 " %u\n", supervisor->generation, supervisor->boots);
+    return replace_file(path, text);
 }
 
 int pxi_data_open(struct pxi_supervisor *supervisor)
@@ -97,5 +127,5 @@ int pxi_data_open(struct pxi_supervisor *supervisor)
         return result;
     }
     result = lock(supervisor);
-    return result < 0 ? result : raise_generation(supervisor);
+    return result < 0 ? result : read_mark(supervisor);
 }

@@ -12,11 +12,6 @@
 #define TURN_MS     20
 #define DRAIN_NS    (10 * PX_NS_PER_S)
 
-#define TICK_CAPACITY  (UINT64_C(1) << 18) /* 16 MiB: 26 s at 10,000 a second */
-#define EVENT_CAPACITY (UINT64_C(1) << 13)
-#define FIRE_CAPACITY  (UINT64_C(1) << 16)
-#define ARM_CAPACITY   (UINT64_C(1) << 15)
-
 static int open_signals(struct pxi_supervisor *supervisor)
 {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
@@ -35,31 +30,6 @@ static int open_signals(struct pxi_supervisor *supervisor)
     return epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, supervisor->signal_fd, &event) < 0 ? PX_E_SYSTEM : 0;
 }
 
-static int make_region(struct pxi_supervisor *supervisor)
-{
-    struct px_shm_params params = {.assets = supervisor->config->asset_count,
-                                   .tick_capacity = TICK_CAPACITY,
-                                   .event_capacity = EVENT_CAPACITY,
-                                   .fire_capacity = FIRE_CAPACITY,
-                                   .arm_capacity = ARM_CAPACITY};
-    int result = px_shm_create(&params, supervisor->generation, &supervisor->shm);
-
-    if (result < 0) {
-        px_log(PX_LOG_ERROR, "region-failed error=\"%s\" assets=%u", px_error_text(result), params.assets);
-        return result;
-    }
-    px_symbols_publish(&supervisor->shm.directory, supervisor->config, 1);
-    supervisor->shm.roles[0].role = PX_ROLE_SUPERVISOR;
-    supervisor->shm.roles[0].pid = getpid();
-    supervisor->shm.roles[0].incarnation = 1;
-    supervisor->shm.roles[0].state = PX_STATE_READY;
-    supervisor->shm.roles[0].started_ns = px_mono_now().ns;
-    px_shm_ready(&supervisor->shm);
-    px_log(PX_LOG_INFO, "region bytes=%zu assets=%u epoch=k%llu", supervisor->shm.size, params.assets,
-           (unsigned long long)supervisor->generation);
-    return 0;
-}
-
 static void begin_stop(struct pxi_supervisor *supervisor)
 {
     if (supervisor->stopping)
@@ -68,6 +38,10 @@ static void begin_stop(struct pxi_supervisor *supervisor)
     supervisor->stop_began = px_mono_now();
     px_log(PX_LOG_INFO, "stopping");
     pxi_notify("STOPPING=1");
+    if (supervisor->listen_is_passed)
+        return;
+    close(supervisor->listen_fd); /* with that of the web workers the last: who comes now is refused at once */
+    supervisor->listen_fd = -1;
 }
 
 static void take_signals(struct pxi_supervisor *supervisor)
@@ -136,11 +110,29 @@ static void turn(struct pxi_supervisor *supervisor)
         else
             pxi_worker_reap(supervisor, events[i].data.ptr);
     }
-    for (unsigned i = 0; i < supervisor->worker_count; i++)
-        pxi_worker_watch(supervisor, &supervisor->worker[i]);
+    pxi_workers_watch(supervisor);
     announce(supervisor);
     if (supervisor->stopping)
         drain(supervisor);
+}
+
+/* 0 or an exit code. */
+static int start(struct pxi_supervisor *supervisor)
+{
+    int code;
+
+    pxi_passed_take(supervisor);
+    if (pxi_data_open(supervisor) < 0)
+        return EXIT_CONFIG;
+    code = pxi_listen_open(supervisor);
+    if (code != 0)
+        return code;
+    if (pxi_region_open(supervisor) < 0 || open_signals(supervisor) < 0)
+        return 1;
+    pxi_passed_close(supervisor);
+    pxi_workers_plan(supervisor);
+    supervisor->watched = px_mono_now();
+    return 0;
 }
 
 int px_supervisor_run(const struct px_config *config, char *title, size_t title_size)
@@ -149,15 +141,15 @@ int px_supervisor_run(const struct px_config *config, char *title, size_t title_
                                         .lock_fd = -1,
                                         .signal_fd = -1,
                                         .epoll_fd = -1,
+                                        .listen_fd = -1,
                                         .title = title,
                                         .title_size = title_size};
+    int code;
 
     px_log_init("supervisor", config->log_level);
-    if (pxi_data_open(&supervisor) < 0)
-        return EXIT_CONFIG;
-    if (make_region(&supervisor) < 0 || open_signals(&supervisor) < 0)
-        return 1;
-    pxi_workers_plan(&supervisor);
+    code = start(&supervisor);
+    if (code != 0)
+        return code;
     while (!supervisor.stopping || any_running(&supervisor))
         turn(&supervisor);
     px_log(PX_LOG_INFO, "stopped");

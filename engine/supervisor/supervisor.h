@@ -12,6 +12,7 @@
 
 /*
  * Runs the engine until SIGTERM or SIGINT. `title` is where the process title may be written (argv's memory) and how long it is.
- * Returns an exit code: 0 after a drain, 78 when the configuration or the data folder makes a start impossible.
+ * Returns an exit code: 0 after a drain, 78 when the configuration or the data folder makes a start impossible, 1 for what
+ * may pass, such as a port that is taken.
  */
 int px_supervisor_run(const struct px_config *config, char *title, size_t title_size);

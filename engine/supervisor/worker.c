@@ -1,4 +1,4 @@
-/* One worker's life: fork, death, back-off, hang. */
+/* One worker's life: fork, death, back-off. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,6 @@
 #define INTENSITY_NS    (60 * PX_NS_PER_S) /* more deaths than deaths_ns holds in this time: degraded */
 #define BACKOFF_MAX_NS  (5 * PX_NS_PER_S)
 #define BACKOFF_STEP_NS (50 * PX_NS_PER_MS)
-#define ABORT_NS        (1 * PX_NS_PER_S) /* from SIGABRT to SIGKILL */
 
 static void plan(struct pxi_supervisor *supervisor, enum px_role role, unsigned slot, unsigned number,
                  int (*worker_main)(const struct px_heritage *), enum px_shm_access access, int64_t hang_s)
@@ -78,12 +77,45 @@ static void set_signals(void)
     sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
+/* The lock of the data folder stays open on purpose: nobody else can have the folder while one of us lives. */
+static void close_supervisors(const struct pxi_supervisor *supervisor, const struct pxi_worker *worker)
+{
+    close(supervisor->epoll_fd);
+    close(supervisor->signal_fd);
+    if (worker->role != PX_ROLE_WEB && supervisor->listen_fd >= 0)
+        close(supervisor->listen_fd);
+    for (unsigned i = 0; i < supervisor->worker_count; i++)
+        if (supervisor->worker[i].pidfd >= 0)
+            close(supervisor->worker[i].pidfd);
+}
+
+/*
+ * Every process has the region at an address of its own. A writer moves the mapping that it has inherited, since nobody
+ * can make another; a reader gives it up and gets one that cannot write.
+ */
+static int take_region(struct pxi_supervisor *supervisor, enum px_shm_access access, struct px_shm *own,
+                       char reason[PX_SHM_REASON_SIZE])
+{
+    int result;
+
+    if (access == PX_SHM_READ_WRITE) {
+        *own = supervisor->shm;
+        snprintf(reason, PX_SHM_REASON_SIZE, "no address space to move the region to");
+        return px_shm_move(own);
+    }
+    result = px_shm_attach(supervisor->shm.files, access, own, reason);
+    if (result == 0)
+        px_shm_detach(&supervisor->shm);
+    return result;
+}
+
 _Noreturn static void child(struct pxi_supervisor *supervisor, const struct pxi_worker *worker, pid_t parent)
 {
     struct px_heritage heritage = {.config = supervisor->config,
                                    .slot = worker->slot,
                                    .worker = worker->number,
-                                   .generation = supervisor->generation};
+                                   .generation = supervisor->generation,
+                                   .listen_fd = worker->role == PX_ROLE_WEB ? supervisor->listen_fd : -1};
     char reason[PX_SHM_REASON_SIZE];
     struct px_shm own;
     int result;
@@ -95,17 +127,12 @@ _Noreturn static void child(struct pxi_supervisor *supervisor, const struct pxi_
     set_title(supervisor, worker);
     px_log_init(px_role_name(worker->role), supervisor->config->log_level);
     heritage.terminate_fd = terminate_signal_fd();
-    close(supervisor->epoll_fd);
-    close(supervisor->signal_fd);
-    for (unsigned i = 0; i < supervisor->worker_count; i++)
-        if (supervisor->worker[i].pidfd >= 0)
-            close(supervisor->worker[i].pidfd);
-    result = px_shm_attach(supervisor->shm.fd, worker->access, &own, reason);
+    close_supervisors(supervisor, worker);
+    result = take_region(supervisor, worker->access, &own, reason);
     if (result < 0) {
         px_log(PX_LOG_ERROR, "attach-refused reason=\"%s\"", reason);
         _exit(1);
     }
-    px_shm_detach(&supervisor->shm); /* this process has its own mapping, at an address of its own */
     heritage.shm = &own;
     heritage.incarnation = px_load_relaxed(&own.roles[worker->slot].incarnation);
     px_last_words_set(own.roles[worker->slot].last_words, PX_LAST_WORDS_SIZE);
@@ -151,8 +178,9 @@ void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worke
     }
     worker->pid = pid;
     worker->aborted.ns = 0;
+    worker->held_ns = 0;
+    px_rcu_forked(supervisor->shm.domain, worker->slot, pid, pxi_start_time(pid));
     px_store_release(&slot->pid, pid);
-    px_store_release(&supervisor->shm.rcu_slots->reader[worker->slot].pid, pid);
     watch_pid(supervisor, worker);
     px_log(PX_LOG_INFO, "forked role=%s pid=%d incarnation=%u", px_role_name(worker->role), pid, slot->incarnation);
 }
@@ -165,7 +193,8 @@ static int64_t backoff_ns(const struct pxi_worker *worker)
     if (worker->failures <= 1)
         return 0;
     ns = PX_MIN(BACKOFF_STEP_NS << PX_MIN(worker->failures - 2, 10u), BACKOFF_MAX_NS);
-    return ns / 2 + (int64_t)(((uint64_t)worker->pid * 2654435761u + (uint64_t)worker->started.ns) % (uint64_t)(ns / 2));
+    return ns / 2 +
+           (int64_t)(((uint64_t)worker->pid * 2654435761u + (uint64_t)worker->started.ns) % (uint64_t)(ns / 2));
 }
 
 static bool died_too_often(struct pxi_worker *worker, int64_t now_ns)
@@ -204,7 +233,8 @@ void pxi_worker_reap(struct pxi_supervisor *supervisor, struct pxi_worker *worke
 
     if (waitid(P_PID, (id_t)worker->pid, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
         return;
-    epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, worker->pidfd, NULL); /* a forked worker may hold a copy: closing is not enough */
+    epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_DEL, worker->pidfd,
+              NULL); /* a forked worker may hold a copy: closing is not enough */
     close(worker->pidfd);
     worker->pidfd = -1;
     px_rcu_reaped(supervisor->shm.domain, worker->slot);
@@ -218,30 +248,4 @@ void pxi_worker_reap(struct pxi_supervisor *supervisor, struct pxi_worker *worke
     slot->last_status = info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
     px_store_release(&slot->state, died_too_often(worker, now.ns) && !healthy ? PX_STATE_DEGRADED : PX_STATE_DEAD);
     wake_sleepers(&supervisor->shm);
-}
-
-static void end_hang(struct pxi_worker *worker, int64_t age_ns)
-{
-    if (worker->aborted.ns == 0) {
-        px_log(PX_LOG_WARN, "hung role=%s pid=%d ms=%lld action=abort", px_role_name(worker->role), worker->pid,
-               (long long)(age_ns / PX_NS_PER_MS));
-        worker->aborted = px_mono_now();
-        syscall(SYS_pidfd_send_signal, worker->pidfd, SIGABRT, NULL, 0);
-    } else if (px_mono_since(px_mono_now(), worker->aborted) > ABORT_NS) {
-        syscall(SYS_pidfd_send_signal, worker->pidfd, SIGKILL, NULL, 0);
-    }
-}
-
-void pxi_worker_watch(struct pxi_supervisor *supervisor, struct pxi_worker *worker)
-{
-    const struct px_role_slot *slot = &supervisor->shm.roles[worker->slot];
-    int64_t age_ns = px_mono_now().ns - px_load_acquire(&slot->heartbeat_ns);
-
-    if (worker->pid == 0) {
-        if (!supervisor->stopping && px_mono_now().ns >= worker->due.ns)
-            pxi_worker_fork(supervisor, worker);
-        return;
-    }
-    if (px_load_acquire(&slot->state) == PX_STATE_READY && age_ns > worker->hang_ns)
-        end_hang(worker, age_ns);
 }

@@ -18,7 +18,7 @@ static int http_fd;
 static void setup(void)
 {
     struct px_live_options options = {
-        .host = "127.0.0.1", .slot = 4, .rcu_slot = PX_LIVE_NO_RCU, .generation = 3, .auth = fixture_auth};
+        .host = "127.0.0.1", .listen_fd = -1, .slot = 4, .rcu_slot = PX_LIVE_NO_RCU, .generation = 3, .auth = fixture_auth};
 
     fixture_open(&fixture);
     ck_assert_int_eq(px_listen("127.0.0.1", 0, 0, &http_fd), 0);

@@ -35,7 +35,8 @@ static void on_event(struct px_live *live, const struct epoll_event *event)
 static void watch_listener(struct px_live *live)
 {
     bool wanted = !live->draining && px_mono_since(live->now, live->accept_again_at) >= 0;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)(uintptr_t)&live->listen_fd};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, /* one worker wakes, not all who share the socket */
+                                .data.u64 = (uint64_t)(uintptr_t)&live->listen_fd};
 
     if (wanted == live->accepting)
         return;
@@ -163,8 +164,11 @@ static int open_files(struct px_live *live)
 {
     struct epoll_event wake = {.events = EPOLLIN, .data.u64 = (uint64_t)(uintptr_t)&live->wake_fd};
     struct epoll_event replay = {.events = EPOLLIN, .data.u64 = (uint64_t)(uintptr_t)&live->replay_fd};
-    int error = px_listen(live->options.host, live->options.port, PX_LISTEN_REUSEPORT, &live->listen_fd);
+    int error = 0;
 
+    live->listen_fd = live->options.listen_fd;
+    if (live->listen_fd < 0)
+        error = px_listen(live->options.host, live->options.port, PX_LISTEN_REUSEPORT, &live->listen_fd);
     if (error != 0)
         return error;
     live->port = px_listen_port(live->listen_fd);

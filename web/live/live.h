@@ -23,6 +23,7 @@ typedef int px_live_auth(void *user, struct px_text token, char owner[PX_LIVE_OW
 struct px_live_options {
     const char *host;   /* public address, numeric or a name */
     uint16_t port;      /* 0: the kernel chooses (tests) */
+    int listen_fd;      /* a listening, non-blocking socket instead, the loop's from now on; -1: one of its own */
     uint16_t http_port; /* on 127.0.0.1: where everything but WebSocket goes */
 
     const struct px_config *config; /* limits, venue names; outlives the loop */
@@ -41,7 +42,7 @@ struct px_live_options {
 struct px_live;
 
 /*
- * Listens (SO_REUSEPORT) and starts the threads. PX_E_EXISTS when the port is taken, PX_E_NOT_FOUND for the host,
+ * Listens (its own socket: SO_REUSEPORT) and starts the threads. PX_E_EXISTS when the port is taken, PX_E_NOT_FOUND for the host,
  * PX_E_MEMORY, PX_E_SYSTEM. Options are copied.
  */
 int px_live_start(const struct px_live_options *options, struct px_live **livep);
