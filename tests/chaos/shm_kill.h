@@ -14,6 +14,8 @@
     X(LATCH_WRITER, "latch writer", 1)                                                                                 \
     X(PRODUCER, "producer", 1)                                                                                         \
     X(OWNER, "pool owner", 1)                                                                                          \
+    X(PUSHER, "pusher", 1)                                                                                             \
+    X(POPPER, "popper", 1)                                                                                             \
     X(LATCH_READER, "latch reader", 1)                                                                                 \
     X(FOLLOWER, "follower", 1)                                                                                         \
     X(FAR_READER, "far reader", 1)                                                                                     \
@@ -32,6 +34,7 @@ enum kill_kind {
     X(NO_GRACE, "no-grace", "nodes are freed without a grace period")                                                  \
     X(NO_TAKEOVER, "no-takeover", "a latch is written by a successor that did not take it over")                       \
     X(LOWER_INTENT, "lower-intent", "a successor of the producer lowers intent")                                       \
+    X(CONSUME_FIRST, "consume-first", "a record is consumed before it is acted on")                                    \
     X(HEARTBEAT_CLEAR, "heartbeat-clear", "the slot of a reader that is merely stopped is cleared")                    \
     X(NEVER_CLEARED, "never-cleared", "the slot of a dead reader stays")
 
@@ -60,15 +63,17 @@ struct kill_tally {
 
 struct kill_arena {
     uint32_t root[KILL_ROOTS]; /* pool owner */
-    struct kill_tally latch, ring, pool;
+    struct kill_tally latch, ring, queue, pool;
+    uint64_t acted;                                /* popper: records of the queue that it has acted on */
     uint64_t reclaimed, takeovers, accounts_wrong; /* pool owner */
     uint64_t base[KILL_PROCESSES];                 /* of the region in each process; that process */
     _Alignas(4096) char pool_memory[];
 };
 
 struct kill_stage {
-    int region_fd, arena_fd;
-    struct px_shm *parents_view; /* inherited, and given up first of all */
+    struct px_shm_files region;
+    int arena_fd;
+    struct px_shm *parents_view; /* inherited: writers move it, readers give it up */
     struct kill_arena *parents_arena;
     enum kill_control control;
     uint64_t seed;

@@ -2,6 +2,7 @@
  * Kills the users of shared memory with SIGKILL for as long as it is told, and asks those who live on what they saw.
  *
  *   latch   no value torn, none going backward             ring   every event right, or an overrun reported
+ *   queue   every record acted on in order, at least once
  *   pool    no node changes or turns to poison inside a section; reclaiming goes on after a kill; the account is right
  * after takeovers
  *
@@ -74,6 +75,7 @@ static void fork_one(unsigned number)
     PX_CHECK(pid >= 0);
     if (pid == 0)
         kill_worker(&test.stage, process->kind, number, process->incarnation);
+    px_rcu_forked(test.shm.domain, number, pid, 0);
     process->pid = pid;
     test.forks++;
 }
@@ -106,6 +108,8 @@ static void bury(unsigned number, int status)
         test.shm.rcu_slots->reader[number].pid = 0;
     if (test.process[number].kind == KILL_PRODUCER)
         px_wait_wake_always(&test.shm.ticks_yard->need_wake);
+    if (test.process[number].kind == KILL_PUSHER)
+        px_wait_wake_always(&test.shm.fires->consumer_sleeps);
     test.process[number].pid = 0;
 }
 
@@ -172,8 +176,8 @@ static uint64_t faults(void)
 {
     const struct kill_arena *arena = test.arena;
 
-    return arena->latch.bad + arena->latch.backward + arena->ring.bad + arena->pool.bad + arena->accounts_wrong +
-           test.odd_deaths;
+    return arena->latch.bad + arena->latch.backward + arena->ring.bad + arena->queue.bad + arena->pool.bad +
+           arena->accounts_wrong + test.odd_deaths;
 }
 
 static int ascending(const void *a, const void *b)
@@ -257,6 +261,8 @@ static void report(void)
            (unsigned long long)arena->latch.bad, (unsigned long long)arena->latch.backward);
     printf("ring:  %llu events, %llu wrong, %llu overruns reported\n", (unsigned long long)arena->ring.checks,
            (unsigned long long)arena->ring.bad, (unsigned long long)arena->ring.overruns);
+    printf("queue: %llu records, %llu lost or wrong\n", (unsigned long long)arena->queue.checks,
+           (unsigned long long)arena->queue.bad);
     printf("pool:  %llu nodes, %llu changed or poisoned, %llu reclaimed, %llu takeovers, %llu accounts wrong\n",
            (unsigned long long)arena->pool.checks, (unsigned long long)arena->pool.bad,
            (unsigned long long)arena->reclaimed, (unsigned long long)arena->takeovers,
@@ -268,7 +274,7 @@ static void report(void)
 static void set_stage(void)
 {
     static const struct px_shm_params params = {
-        .assets = KILL_ASSETS, .tick_capacity = KILL_RING, .event_capacity = 8, .fire_capacity = 8, .arm_capacity = 8};
+        .assets = KILL_ASSETS, .tick_capacity = KILL_RING, .event_capacity = 8, .fire_capacity = 32, .arm_capacity = 8};
     static const unsigned counts[] = {
 #define KILL_COUNT(NAME, name, count) count,
         KILL_KINDS(KILL_COUNT)
@@ -278,11 +284,12 @@ static void set_stage(void)
 
     PX_CHECK(px_shm_create(&params, 1, &test.shm) == 0);
     px_shm_ready(&test.shm);
+    PX_CHECK(px_shm_seal(&test.shm) == 0);
     PX_CHECK(fd >= 0 && ftruncate(fd, (off_t)kill_arena_bytes()) == 0);
     test.arena = mmap(NULL, kill_arena_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
     PX_CHECK(test.arena != MAP_FAILED);
     kill_pool_format(test.arena->pool_memory, KILL_NODES);
-    test.stage.region_fd = test.shm.fd;
+    test.stage.region = test.shm.files;
     test.stage.arena_fd = fd;
     test.stage.parents_view = &test.shm;
     test.stage.parents_arena = test.arena;
@@ -337,7 +344,7 @@ int main(int count, char **list)
     report();
     if (test.stage.control == KILL_CONTROL_NONE)
         return faults() > 0 || seen || wait_us(990) > 100000 || test.arena->latch.checks == 0 ||
-               test.arena->ring.checks == 0 || test.arena->pool.checks == 0;
+               test.arena->ring.checks == 0 || test.arena->queue.checks == 0 || test.arena->pool.checks == 0;
     seen |= faults() > 0;
     printf("control: %s: %s\n", controls[test.stage.control].what, seen ? "seen" : "NOT SEEN");
     return !seen;

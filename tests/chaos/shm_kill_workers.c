@@ -22,7 +22,9 @@ static inline void count_store(void)
 #define px_store_release(p, v) (count_store(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "shm/pool.c"
+#include "shm/queue.c"
 #include "shm/ring.c"
 
 #include "tests/chaos/shm_kill.h"
@@ -127,30 +129,6 @@ static void read_latches(struct worker *worker)
     }
 }
 
-static void produce(struct worker *worker)
-{
-    struct px_ring *ring = worker->shm.ticks;
-    union {
-        struct px_tick tick;
-        uint64_t word[8];
-    } event[16];
-
-    if (worker->control == KILL_CONTROL_LOWER_INTENT)
-        ring->intent = ring->tail;
-    px_ring_takeover(ring, worker->shm.ticks_yard);
-    for (unsigned turn = 0;; turn++) {
-        unsigned n = 1 + (unsigned)dice(worker, PX_COUNT_OF(event));
-        uint64_t position = px_ring_tail(ring);
-
-        for (unsigned i = 0; i < n; i++)
-            for (unsigned w = 0; w < 8; w++)
-                event[i].word[w] = (position + i) * 8 + w;
-        px_ring_publish(ring, worker->shm.ticks_yard, event, n);
-        if (turn % 8 == 0)
-            rest(worker, 60);
-    }
-}
-
 /* How many of the n events from `position` on are not what their position says. */
 static uint64_t wrong_events(const uint64_t *word, uint64_t position, uint64_t n)
 {
@@ -163,6 +141,45 @@ static uint64_t wrong_events(const uint64_t *word, uint64_t position, uint64_t n
                 break;
             }
     return wrong;
+}
+
+/* What a predecessor has staged is whole; half of its successors finish it. */
+static void finish_staged(struct worker *worker)
+{
+    struct px_ring *ring = worker->shm.ticks;
+    uint64_t n = px_ring_staged(ring), tail = px_ring_tail(ring), word[8];
+
+    for (uint64_t i = 0; i < n; i++) {
+        px_ring_staged_event(ring, i, word);
+        tally(&worker->arena->ring.bad, wrong_events(word, tail + i, 1));
+    }
+    if (n > 0 && dice(worker, 2) == 0)
+        px_ring_commit(ring, worker->shm.ticks_yard);
+}
+
+static void produce(struct worker *worker)
+{
+    struct px_ring *ring = worker->shm.ticks;
+    union {
+        struct px_tick tick;
+        uint64_t word[8];
+    } event[16];
+
+    if (worker->control == KILL_CONTROL_LOWER_INTENT)
+        ring->intent = ring->tail;
+    px_ring_takeover(ring, worker->shm.ticks_yard);
+    finish_staged(worker);
+    for (unsigned turn = 0;; turn++) {
+        unsigned n = 1 + (unsigned)dice(worker, PX_COUNT_OF(event));
+        uint64_t position = px_ring_tail(ring);
+
+        for (unsigned i = 0; i < n; i++)
+            for (unsigned w = 0; w < 8; w++)
+                event[i].word[w] = (position + i) * 8 + w;
+        px_ring_publish(ring, worker->shm.ticks_yard, event, n);
+        if (turn % 8 == 0)
+            rest(worker, 60);
+    }
 }
 
 /* Reads on from its position, dawdles at times until it is overtaken, and sleeps when there is nothing. */
@@ -214,6 +231,58 @@ static void read_far_end(struct worker *worker)
         } else {
             tally(&all->overruns, 1);
         }
+    }
+}
+
+#define RECORD_WORDS (sizeof(struct px_fire) / 8)
+
+static void push(struct worker *worker)
+{
+    struct px_queue *queue = worker->shm.fires;
+    uint64_t word[RECORD_WORDS];
+
+    for (;;) {
+        uint64_t position = px_queue_tail(queue);
+
+        for (unsigned w = 0; w < RECORD_WORDS; w++)
+            word[w] = position * 16 + w;
+        if (px_queue_push(queue, word) == PX_E_FULL)
+            rest(worker, 100);
+        else if (dice(worker, 4) == 0)
+            px_queue_wake(queue);
+    }
+}
+
+/* Acts on each record, which here is to count it, and consumes it after that: what is consumed has been acted on, at
+ * least once. */
+static void pop(struct worker *worker)
+{
+    struct px_queue *queue = worker->shm.fires;
+    struct kill_arena *arena = worker->arena;
+    struct px_wait_set set = {.count = 0};
+    uint64_t word[RECORD_WORDS], head = px_queue_head(queue), acted = px_load_relaxed(&arena->acted);
+
+    tally(&arena->queue.bad, acted != head && acted != head + 1);
+    px_wait_add(&set, &queue->consumer_sleeps);
+    for (;;) {
+        head = px_queue_head(queue);
+        if (px_queue_peek(queue, 0, word) == 0) {
+            uint64_t wrong = 0;
+
+            if (worker->control == KILL_CONTROL_CONSUME_FIRST)
+                px_queue_consume(queue, 1);
+            for (unsigned w = 0; w < RECORD_WORDS; w++)
+                wrong |= word[w] ^ (head * 16 + w);
+            tally(&arena->queue.bad, wrong != 0);
+            tally(&arena->queue.checks, 1);
+            px_store_relaxed(&arena->acted, head + 1);
+            if (worker->control != KILL_CONTROL_CONSUME_FIRST)
+                px_queue_consume(queue, 1);
+            continue;
+        }
+        px_wait_arm(&set);
+        if (px_queue_peek(queue, 0, word) < 0)
+            px_wait_sleep(&set, 50 * PX_NS_PER_MS);
     }
 }
 
@@ -321,34 +390,41 @@ static void read_pool(struct worker *worker)
     }
 }
 
-/* Gives up what was inherited and maps everything anew, somewhere else in every process. */
-static void move_in(struct worker *worker, const struct kill_stage *stage, enum px_shm_access access)
+/* As the engine's workers do: a writer moves the mapping that it inherits, a reader maps the files and cannot write to
+ * the data. */
+static void move_in(struct worker *worker, const struct kill_stage *stage, bool writes)
 {
     char reason[PX_SHM_REASON_SIZE] = "";
 
     PX_CHECK(mmap(NULL, (1 + dice(worker, 4096)) << 16, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
                   0) != MAP_FAILED);
-    PX_CHECK(px_shm_attach(stage->region_fd, access, &worker->shm, reason) == 0);
+    worker->shm = *stage->parents_view;
+    if (writes) {
+        PX_CHECK(px_shm_move(&worker->shm) == 0);
+    } else {
+        PX_CHECK(px_shm_attach(stage->region, PX_SHM_READ_WRITE, &worker->shm, reason) == PX_E_FORBIDDEN);
+        PX_CHECK(px_shm_attach(stage->region, PX_SHM_READ_ONLY, &worker->shm, reason) == 0);
+        munmap(stage->parents_view->base, stage->parents_view->size);
+    }
     worker->arena = mmap(NULL, kill_arena_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, stage->arena_fd, 0);
     PX_CHECK(worker->arena != MAP_FAILED);
-    munmap(stage->parents_view->base, stage->parents_view->size);
     munmap(stage->parents_arena, kill_arena_bytes());
     worker->arena->base[worker->number] = (uintptr_t)worker->shm.base;
 }
 
 _Noreturn void kill_worker(const struct kill_stage *stage, enum kill_kind kind, unsigned number, uint32_t incarnation)
 {
-    static void (*const work[])(struct worker *) = {write_latches, produce,      own_pool, read_latches,
-                                                    follow,        read_far_end, read_pool};
+    static void (*const work[])(struct worker *) = {write_latches, produce, own_pool,     push,     pop,
+                                                    read_latches,  follow,  read_far_end, read_pool};
     static struct worker worker;
-    bool writes = kind <= KILL_OWNER;
+    bool writes = kind <= KILL_POPPER;
 
     _Static_assert(PX_COUNT_OF(work) == KILL_KIND_COUNT, "one work for each kind");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     worker.control = stage->control;
     worker.number = number;
     worker.random = (stage->seed * 1000003 + incarnation) * UINT64_C(0x9e3779b97f4a7c15) + number + 1;
-    move_in(&worker, stage, writes ? PX_SHM_READ_WRITE : PX_SHM_READ_ONLY);
+    move_in(&worker, stage, writes);
     if (writes)
         draw_lot(&worker);
     work[kind](&worker);
