@@ -4,7 +4,11 @@ target_link_libraries(shm_kill_test PRIVATE px_shm px_base)
 
 add_test(NAME chaos.shm_kill COMMAND shm_kill_test --seconds 10)
 set_tests_properties(chaos.shm_kill PROPERTIES LABELS chaos TIMEOUT 60)
-foreach(control no-grace no-takeover lower-intent heartbeat-clear never-cleared)
+foreach(control no-grace no-takeover lower-intent consume-first heartbeat-clear never-cleared)
   add_test(NAME chaos.shm_kill_${control} COMMAND shm_kill_test --seconds 15 --control ${control})
   set_tests_properties(chaos.shm_kill_${control} PROPERTIES LABELS chaos TIMEOUT 60)
 endforeach()
+
+# The viewer, while the viewed are dying.
+add_test(NAME chaos.shm_view COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/shm_view.sh $<TARGET_FILE:pxshm> $<TARGET_FILE:shm_kill_test>)
+set_tests_properties(chaos.shm_view PROPERTIES LABELS chaos TIMEOUT 60)
