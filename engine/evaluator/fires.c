@@ -9,6 +9,7 @@
 struct occasion { /* what made an alert fire */
     struct pxi_evaluator *evaluator;
     struct px_fire fire; /* all but the alert */
+    const struct px_extremes_value *missed;
 };
 
 /* The keeper may be restarting: wait for it, beating on, so that nothing is lost. Ticks wait in their ring meanwhile. */
@@ -39,8 +40,8 @@ void pxi_fires_of_tick(struct pxi_evaluator *evaluator, const struct px_tick *ti
 {
     const struct px_series_state *state = &evaluator->state[tick->asset];
     bool late = state->last != PX_PRICE_NONE && (state->last_ns == 0 || (tick->flags & PX_TICK_AFTER_GAP));
-    struct occasion occasion = {evaluator,
-                                {.asset = tick->asset,
+    struct occasion occasion = {.evaluator = evaluator,
+                                .fire = {.asset = tick->asset,
                                  .venue = tick->venue,
                                  .flags = late ? PX_FIRE_LATE : 0,
                                  .price = tick->price,
@@ -54,13 +55,68 @@ void pxi_fires_of_tick(struct pxi_evaluator *evaluator, const struct px_tick *ti
     px_matcher_price(evaluator->matcher, tick->asset, tick->price, on_fired, &occasion);
 }
 
+static void on_fired_late(void *context, struct px_alert_id alert, unsigned op)
+{
+    struct occasion *occasion = context;
+    struct px_fire fire = occasion->fire;
+    const struct px_extremes_value *missed = occasion->missed;
+    bool up = op == PX_OP_GREATER_OR_EQUAL || op == PX_OP_CROSSING_UP;
+
+    fire.alert = alert;
+    fire.price = up ? missed->high : missed->low;
+    fire.time_ns = up ? missed->high_ns : missed->low_ns;
+    if ((op == PX_OP_CROSSING_UP && fire.prev >= fire.price) || (op == PX_OP_CROSSING_DOWN && fire.prev <= fire.price) ||
+        fire.prev == PX_PRICE_NONE)
+        fire.prev = up ? missed->low : missed->high;
+    push_surely(occasion->evaluator, &fire);
+}
+
+static void step(struct px_span *span, int64_t from, int64_t to)
+{
+    if (to > from) {
+        span->rise_from = PX_MIN(span->rise_from, from);
+        span->rise_to = PX_MAX(span->rise_to, to);
+    } else if (to < from) {
+        span->fall_from = PX_MAX(span->fall_from, from);
+        span->fall_to = PX_MIN(span->fall_to, to);
+    }
+}
+
+void pxi_fires_of_missed(struct pxi_evaluator *evaluator, px_asset_id asset, const struct px_extremes_value *missed)
+{
+    const struct px_series_state *state = &evaluator->state[asset];
+    struct px_span span = {.low = missed->low,
+                           .high = missed->high,
+                           .last = missed->last,
+                           .rise_from = missed->rise_from,
+                           .rise_to = missed->rise_to,
+                           .fall_from = missed->fall_from,
+                           .fall_to = missed->fall_to};
+    struct occasion occasion = {.evaluator = evaluator,
+                                .missed = missed,
+                                .fire = {.asset = asset,
+                                         .venue = (px_venue_id)missed->venue,
+                                         .flags = PX_FIRE_LATE,
+                                         .prev = state->last,
+                                         .recv_ns = missed->recv_ns,
+                                         .matched_ns = px_wall_now(),
+                                         .position = missed->until - 1,
+                                         .sseq = missed->sseq}};
+
+    if (missed->first == PX_PRICE_NONE)
+        return;
+    if (state->last != PX_PRICE_NONE)
+        step(&span, state->last, missed->first);
+    px_matcher_span(evaluator->matcher, asset, &span, on_fired_late, &occasion);
+}
+
 /* Arms at the price that this process has evaluated up to, not at the newest: every later tick is still to come. */
 static void arm(struct pxi_evaluator *evaluator, const struct px_arm *record)
 {
     const struct px_series_state *state = &evaluator->state[record->asset];
     struct px_detail_value detail;
-    struct occasion occasion = {evaluator,
-                                {.asset = record->asset,
+    struct occasion occasion = {.evaluator = evaluator,
+                                .fire = {.asset = record->asset,
                                  .flags = PX_FIRE_AT_CREATE,
                                  .price = state->last,
                                  .prev = state->last,

@@ -28,27 +28,6 @@ static void evaluator_fini(struct pxi_evaluator *evaluator)
     free(evaluator->cache);
 }
 
-/* Overtaken by the feed: the newest price of each asset stands for the ticks in between, so that a lasting crossing is not missed. */
-static void resync(struct pxi_evaluator *evaluator, uint64_t lost)
-{
-    evaluator->position += lost;
-    px_stat_add(evaluator->stats, PX_STAT_EVAL_LOST, lost);
-    px_log_limited(PX_LOG_WARN, 1, "overrun lost=%llu", (unsigned long long)lost);
-    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
-        struct px_price_value price;
-        struct px_tick tick = {.asset = asset};
-
-        px_latch_read(px_shm_price(evaluator->shm, asset), &price);
-        if (price.sseq == 0 || price.price == PX_PRICE_NONE || price.price == evaluator->state[asset].last)
-            continue;
-        tick.price = price.price;
-        tick.time_ns = price.time_ns;
-        tick.sseq = price.sseq;
-        tick.recv_ns = px_wall_now();
-        pxi_series_tick(evaluator, &tick, evaluator->state[asset].position);
-    }
-}
-
 static void evaluate(struct pxi_evaluator *evaluator, uint64_t count)
 {
     uint64_t trades = 0;
@@ -64,15 +43,26 @@ static void evaluate(struct pxi_evaluator *evaluator, uint64_t count)
     px_stat_add(evaluator->stats, PX_STAT_EVAL_TICKS, trades);
 }
 
+/* Up to the end of the chunk, which is the piece that ingest takes away at a time (shm/extremes.h). */
+static unsigned most(const struct pxi_evaluator *evaluator)
+{
+    uint64_t chunk = px_extremes_chunk(evaluator->shm->ticks), to_end = chunk - evaluator->position % chunk;
+
+    return (unsigned)PX_MIN(to_end, PXI_BATCH);
+}
+
 /* Returns whether there was anything to do. */
 static bool take_ticks(struct pxi_evaluator *evaluator)
 {
     uint64_t count;
-    int result = px_ring_read(evaluator->shm->ticks, evaluator->position, evaluator->tick, PXI_BATCH, &count);
+    int result;
 
+    px_smp_mb(); /* the cursor is told before the ring is read: ingest relies on it */
+    result = px_ring_read(evaluator->shm->ticks, evaluator->position, evaluator->tick, most(evaluator), &count);
+    evaluator->awaits_ingest = false;
     if (result == PX_E_OVERRUN) {
-        resync(evaluator, count);
-        return true;
+        evaluator->awaits_ingest = !pxi_overrun(evaluator);
+        return !evaluator->awaits_ingest;
     }
     evaluate(evaluator, count);
     evaluator->position += count;
@@ -100,7 +90,7 @@ static bool turn(struct pxi_evaluator *evaluator)
 static bool has_news(const struct pxi_evaluator *evaluator)
 {
     return px_queue_length(evaluator->shm->arms) > 0 ||
-           (evaluator->ready && px_ring_tail(evaluator->shm->ticks) != evaluator->position);
+           (evaluator->ready && !evaluator->awaits_ingest && px_ring_tail(evaluator->shm->ticks) != evaluator->position);
 }
 
 static void rest(struct pxi_evaluator *evaluator)

@@ -372,3 +372,62 @@ void px_matcher_price(struct px_matcher *matcher, px_asset_id asset, int64_t pri
     sweep(matcher, asset, DOWN, price, fired, context);
     place_waiting(matcher, asset, price);
 }
+
+/* ---- several prices at once ---- */
+
+static void fire(struct px_matcher *matcher, uint32_t entry, px_matcher_fired *fired, void *context)
+{
+    struct px_alert_id alert = matcher->entry[entry].alert;
+    unsigned op = matcher->entry[entry].op;
+
+    forget(matcher, entry);
+    fired(context, alert, op);
+}
+
+/* What was reached and waits to fire there does; what waited for the other side is set aside. */
+static void sweep_span(struct px_matcher *matcher, px_asset_id asset, enum side side, int64_t price, px_matcher_fired *fired,
+                       void *context)
+{
+    struct list *list = list_of(matcher, asset, side);
+
+    while (list->count > 0 && reached(side, list->at[list->count - 1].level, price)) {
+        uint32_t entry = list->at[--list->count].entry;
+        struct entry *e = &matcher->entry[entry];
+        int result = 0;
+
+        if (fires_from(e->op) == side) {
+            fire(matcher, entry, fired, context);
+        } else {
+            e->level = firing_level(e);
+            result = list_insert(matcher, entry, UNPLACED);
+        }
+        PX_CHECK(result == 0); /* as in sweep */
+    }
+}
+
+static bool crossed_back(const struct entry *entry, const struct px_span *span)
+{
+    if (entry->op == PX_OP_CROSSING_UP)
+        return span->rise_from < entry->level && entry->level <= span->rise_to;
+    return entry->op == PX_OP_CROSSING_DOWN && span->fall_to <= entry->level && entry->level < span->fall_from;
+}
+
+void px_matcher_span(struct px_matcher *matcher, px_asset_id asset, const struct px_span *span, px_matcher_fired *fired,
+                     void *context)
+{
+    struct list *aside = list_of(matcher, asset, UNPLACED);
+
+    PX_CHECK(asset < matcher->assets && span->low <= span->last && span->last <= span->high);
+    sweep_span(matcher, asset, UP, span->high, fired, context);
+    sweep_span(matcher, asset, DOWN, span->low, fired, context);
+    while (aside->count > 0) {
+        uint32_t entry = aside->at[--aside->count].entry;
+        int result = 0;
+
+        if (crossed_back(&matcher->entry[entry], span))
+            fire(matcher, entry, fired, context);
+        else
+            result = put(matcher, entry, matcher->entry[entry].level, span->last);
+        PX_CHECK(result == 0);
+    }
+}

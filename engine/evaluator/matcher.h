@@ -35,4 +35,16 @@ int px_matcher_remove(struct px_matcher *matcher, struct px_alert_id alert);
 void px_matcher_price(struct px_matcher *matcher, px_asset_id asset, int64_t price, px_matcher_fired *fired,
                       void *context);
 
+/*
+ * Several prices at once, of which only the bounds are known: they lay within [low, high], ended with `last`, and rose within
+ * [rise_from, rise_to] and fell within [fall_to, fall_from] (rise_from >= rise_to: never; both include the step from the price before).
+ * Fires whatever they make true, and a crossing back after the opposite move where its level lies within the rises (falls).
+ */
+struct px_span {
+    int64_t low, high, last;
+    int64_t rise_from, rise_to, fall_from, fall_to;
+};
+void px_matcher_span(struct px_matcher *matcher, px_asset_id asset, const struct px_span *span, px_matcher_fired *fired,
+                     void *context);
+
 uint64_t px_matcher_count(const struct px_matcher *matcher);

@@ -3,25 +3,6 @@
 
 #define SWEEP_NS (PX_NS_PER_S / 20) /* a twentieth of the assets each time: every asset once a second */
 
-void pxi_series_takeover(struct pxi_evaluator *evaluator)
-{
-    uint32_t who = evaluator->heritage->incarnation;
-
-    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
-        struct px_series_state *state = &evaluator->state[asset];
-
-        px_latch_takeover(&evaluator->shm->windows[asset].state, who);
-        px_latch_takeover(px_shm_average(evaluator->shm, asset), who);
-        px_latch_takeover(px_shm_candle(evaluator->shm, asset), who);
-        px_latch_read(&evaluator->shm->windows[asset].state, state);
-        if (state->version == 0) {
-            state->last = PX_PRICE_NONE;
-            state->version = 1;
-            px_latch_write(&evaluator->shm->windows[asset].state, state);
-        }
-    }
-}
-
 void pxi_series_seed(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t price)
 {
     struct px_series_state *state = &evaluator->state[asset];
@@ -55,22 +36,102 @@ static void publish(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t 
     px_latch_write(px_shm_average(evaluator->shm, asset), &value);
 }
 
+void pxi_series_takeover(struct pxi_evaluator *evaluator)
+{
+    uint32_t who = evaluator->heritage->incarnation;
+
+    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+        struct px_series_state *state = &evaluator->state[asset];
+
+        px_latch_takeover(&evaluator->shm->windows[asset].state, who);
+        px_latch_takeover(px_shm_average(evaluator->shm, asset), who);
+        px_latch_takeover(px_shm_candle(evaluator->shm, asset), who);
+        px_latch_read(&evaluator->shm->windows[asset].state, state);
+        if (state->version == 0) {
+            state->last = PX_PRICE_NONE;
+            state->version = 1;
+            px_latch_write(&evaluator->shm->windows[asset].state, state);
+        }
+        if (state->last_ns > 0) { /* the predecessor may have died before it told what it had counted */
+            px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candle);
+            publish(evaluator, asset, state->last_ns);
+        }
+    }
+}
+
+static void commit(struct pxi_evaluator *evaluator, px_asset_id asset, uint64_t position)
+{
+    struct px_series_state *state = &evaluator->state[asset];
+
+    state->position = position;
+    px_latch_write(&evaluator->shm->windows[asset].state, state); /* from here on the ticks below it have counted */
+    px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candle);
+    publish(evaluator, asset, state->last_ns);
+}
+
 void pxi_series_tick(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
 {
     struct px_series_state *state = &evaluator->state[tick->asset];
     bool late = state->last_ns > 0 && tick->time_ns < state->last_ns;
 
-    if (position < state->position) /* a predecessor has counted it */
+    if (position < state->position) /* a predecessor has counted it, or it was in what was missed */
         return;
     if (!late)
         pxi_fires_of_tick(evaluator, tick, position);
     else if (state->last_ns - tick->time_ns > PX_LATE_NS)
         px_stat_add(evaluator->stats, PX_STAT_EVAL_LATE, 1);
     px_series_add(state, evaluator->shm->windows[tick->asset].closed, tick->price, tick->size, tick->time_ns);
-    state->position = position + 1;
-    px_latch_write(&evaluator->shm->windows[tick->asset].state, state); /* from here on the tick has counted */
-    px_latch_write(px_shm_candle(evaluator->shm, tick->asset), &state->candle);
-    publish(evaluator, tick->asset, state->last_ns);
+    commit(evaluator, tick->asset, position + 1);
+}
+
+static void add_point(struct px_lump *lump, int64_t price, int64_t time_ns)
+{
+    unsigned at = lump->points;
+
+    for (unsigned i = 0; i < lump->points; i++)
+        if (lump->point[i].price == price && lump->point[i].time_ns == time_ns)
+            return;
+    for (; at > 0 && lump->point[at - 1].time_ns > time_ns; at--)
+        lump->point[at] = lump->point[at - 1];
+    lump->point[at].price = price;
+    lump->point[at].time_ns = time_ns;
+    lump->points++;
+}
+
+/* The last price comes last among those of its time, and once only. */
+static struct px_lump lump_of(const struct px_extremes_value *missed)
+{
+    struct px_lump lump = {.volume = missed->volume,
+                           .count = missed->count,
+                           .value = (__int128)missed->value_hi << 64 | (uint64_t)missed->value_lo};
+
+    if (missed->first == PX_PRICE_NONE)
+        return lump;
+    add_point(&lump, missed->first, missed->first_ns);
+    if (missed->high != missed->last || missed->high_ns != missed->last_ns)
+        add_point(&lump, missed->high, missed->high_ns);
+    if (missed->low != missed->last || missed->low_ns != missed->last_ns)
+        add_point(&lump, missed->low, missed->low_ns);
+    if (missed->count > 1 && missed->first == missed->last && missed->first_ns == missed->last_ns && lump.points > 1) {
+        lump.point[lump.points].price = missed->last; /* went away and came back within one instant */
+        lump.point[lump.points++].time_ns = missed->last_ns;
+    } else {
+        add_point(&lump, missed->last, missed->last_ns);
+    }
+    return lump;
+}
+
+void pxi_series_missed(struct pxi_evaluator *evaluator, px_asset_id asset, const struct px_extremes_value *missed)
+{
+    struct px_series_state *state = &evaluator->state[asset];
+    struct px_lump lump;
+
+    if (missed->until <= state->position) /* a predecessor has taken it */
+        return;
+    lump = lump_of(missed);
+    pxi_fires_of_missed(evaluator, asset, missed);
+    px_series_add_lump(state, evaluator->shm->windows[asset].closed, &lump);
+    commit(evaluator, asset, missed->until);
 }
 
 /* Averages move with time even when no tick comes. */

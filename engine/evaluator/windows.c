@@ -40,6 +40,17 @@ static void open_bucket(struct px_bucket *bucket, int64_t start_ns)
     bucket->start_ns = start_ns;
 }
 
+/* Its start first: a copy that was cut off then has the start of the open bucket, which says that it does not count. */
+static void close_bucket(struct px_bucket *to, const struct px_bucket *open)
+{
+    const uint64_t *words = (const uint64_t *)(const void *)open;
+
+    px_words_store((uint64_t *)(void *)to, words, 1);
+    px_smp_wmb();
+    px_words_store((uint64_t *)(void *)to + 1, words + 1, sizeof(*open) / 8 - 1);
+    px_smp_wmb();
+}
+
 /* Holds `last` from `from` to `to` in the open bucket, closing buckets on the way; stops accounting at `known_until`. */
 static void hold(struct px_bucket *open, struct px_bucket *closed, int64_t width, int64_t last, int64_t from, int64_t to,
                  int64_t known_until)
@@ -49,7 +60,7 @@ static void hold(struct px_bucket *open, struct px_bucket *closed, int64_t width
 
         if (known > 0)
             add_area(open, (__int128)last * known, known);
-        closed[open->start_ns / width % PX_WINDOW_BUCKETS] = *open;
+        close_bucket(&closed[open->start_ns / width % PX_WINDOW_BUCKETS], open);
         /* After a silence longer than a window the buckets in between are all out of it: jump. */
         end = PX_MAX(end, floor_to(to, width) - PX_WINDOW_BUCKETS * width);
         open_bucket(open, end);
@@ -60,17 +71,24 @@ static void hold(struct px_bucket *open, struct px_bucket *closed, int64_t width
         add_area(open, (__int128)last * known, known);
 }
 
-static void count_trade(struct px_bucket *bucket, int64_t price, int64_t size)
+/* One trade, or several of which `price` is one. */
+struct amount {
+    int64_t volume;
+    uint64_t count;
+    __int128 value;
+};
+
+static void count_trade(struct px_bucket *bucket, int64_t price, const struct amount *amount)
 {
     bucket->high = bucket->count == 0 ? price : PX_MAX(bucket->high, price);
     bucket->low = bucket->count == 0 ? price : PX_MIN(bucket->low, price);
-    bucket->volume += size;
-    bucket->count++;
-    split(join(bucket->value_hi, bucket->value_lo) + (__int128)price * size, &bucket->value_hi, &bucket->value_lo);
+    bucket->volume += amount->volume;
+    bucket->count += amount->count;
+    split(join(bucket->value_hi, bucket->value_lo) + amount->value, &bucket->value_hi, &bucket->value_lo);
 }
 
 static void add_to_window(struct px_series_state *state, struct px_bucket *closed, enum px_window window, int64_t price,
-                          int64_t size, int64_t time_ns)
+                          int64_t time_ns, const struct amount *amount)
 {
     struct px_bucket *open = &state->open[window];
     int64_t width = width_of(window);
@@ -80,7 +98,7 @@ static void add_to_window(struct px_series_state *state, struct px_bucket *close
     else if (time_ns > state->last_ns)
         hold(open, closed, width, state->last, state->last_ns, time_ns, state->last_ns + PX_CARRY_NS);
     if (time_ns >= open->start_ns)
-        count_trade(open, price, size);
+        count_trade(open, price, amount);
 }
 
 static void candle_hold(struct px_candle_value *candle, int64_t to)
@@ -109,7 +127,7 @@ static void candle_begin(struct px_candle_value *candle, int64_t start_ns, int64
     *candle = fresh;
 }
 
-static void add_to_candle(struct px_series_state *state, int64_t price, int64_t size, int64_t time_ns, bool late)
+static void add_to_candle(struct px_series_state *state, int64_t price, int64_t time_ns, const struct amount *amount, bool late)
 {
     struct px_candle_value *candle = &state->candle;
     int64_t start_ns = floor_to(time_ns, MINUTE_NS);
@@ -122,13 +140,13 @@ static void add_to_candle(struct px_series_state *state, int64_t price, int64_t 
         candle_hold(candle, time_ns);
     candle->high = PX_MAX(candle->high, price);
     candle->low = PX_MIN(candle->low, price);
-    candle->volume += size;
-    candle->count++;
+    candle->volume += amount->volume;
+    candle->count += amount->count;
     if (!late)
         candle->close = price;
 }
 
-static void add_to_day(struct px_series_state *state, int64_t price, int64_t size, int64_t time_ns)
+static void add_to_day(struct px_series_state *state, int64_t price, int64_t time_ns, const struct amount *amount)
 {
     int64_t day_ns = floor_to(time_ns, DAY_NS);
 
@@ -141,25 +159,44 @@ static void add_to_day(struct px_series_state *state, int64_t price, int64_t siz
     }
     state->day_high = PX_MAX(state->day_high, price);
     state->day_low = PX_MIN(state->day_low, price);
-    state->day_volume += size;
-    state->day_count++;
+    state->day_volume += amount->volume;
+    state->day_count += (int64_t)amount->count;
 }
 
-bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
-                   int64_t price, int64_t size, int64_t time_ns)
+static bool add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS], int64_t price,
+                int64_t time_ns, const struct amount *amount)
 {
     bool late = state->last_ns > 0 && time_ns < state->last_ns;
 
     for (unsigned w = 0; w < PX_WINDOWS; w++)
-        add_to_window(state, closed[w], w, price, size, time_ns);
-    add_to_candle(state, price, size, time_ns, late);
-    add_to_day(state, price, size, time_ns);
+        add_to_window(state, closed[w], w, price, time_ns, amount);
+    add_to_candle(state, price, time_ns, amount, late);
+    add_to_day(state, price, time_ns, amount);
     if (!late) {
         state->last = price;
         state->last_ns = time_ns;
     }
     state->version++;
     return !late;
+}
+
+bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
+                   int64_t price, int64_t size, int64_t time_ns)
+{
+    struct amount amount = {size, 1, (__int128)price * size};
+
+    return add(state, closed, price, time_ns, &amount);
+}
+
+void px_series_add_lump(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
+                        const struct px_lump *lump)
+{
+    struct amount one = {0, 1, 0}, rest = {lump->volume, lump->count, lump->value};
+
+    for (unsigned i = 0; i + 1 < lump->points; i++, rest.count--)
+        add(state, closed, lump->point[i].price, lump->point[i].time_ns, &one);
+    if (lump->points > 0)
+        add(state, closed, lump->point[lump->points - 1].price, lump->point[lump->points - 1].time_ns, &rest);
 }
 
 static void merge(struct px_bucket *sum, const struct px_bucket *bucket)

@@ -38,6 +38,21 @@ struct px_window_cache {
 bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
                    int64_t price, int64_t size, int64_t time_ns);
 
+/* What is known of trades that were not seen one by one. */
+struct px_lump {
+    struct {
+        int64_t price, time_ns;
+    } point[4];     /* some of the trades, in order of time; none late */
+    unsigned points;
+    int64_t volume; /* of all of them, at the last point's time */
+    uint64_t count; /* >= points, or points = 0 and all were late */
+    __int128 value;
+};
+
+/* Adds them: price and time of the points, volume, count and value of all. */
+void px_series_add_lump(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
+                        const struct px_lump *lump);
+
 /* The window as it stands at `now_ns` >= the newest trade's time; `now_ns` may be long after it. */
 void px_window_compute(const struct px_series_state *state, const struct px_bucket closed[PX_WINDOW_BUCKETS],
                        enum px_window window, int64_t now_ns, unsigned price_scale, struct px_window_cache *cache,

@@ -1,0 +1,49 @@
+/* Overtaken by the feed: everything that was missed is taken from what ingest has saved of it. See shm/extremes.h. */
+#include "base/error.h"
+#include "engine/evaluator/evaluator_private.h"
+
+/* The rest of the chunk that was partly read, tick by tick. What fires is late. */
+static void take_seam(struct pxi_evaluator *evaluator, uint64_t until)
+{
+    struct px_tick tick;
+
+    for (uint64_t at = evaluator->position;
+         at < until && px_extremes_seam(evaluator->shm->extremes, evaluator->shm->ticks, at, &tick); at++) {
+        if ((tick.flags & (PX_TICK_QUOTE | PX_TICK_QUARANTINED)) || tick.asset >= evaluator->assets)
+            continue;
+        tick.flags |= PX_TICK_AFTER_GAP;
+        pxi_series_tick(evaluator, &tick, at);
+    }
+}
+
+static uint64_t take_folded(struct pxi_evaluator *evaluator)
+{
+    struct px_extremes_value missed;
+    uint64_t lost = 0;
+
+    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+        if (!px_extremes_read(evaluator->shm->extremes, evaluator->shm->ticks, asset, &missed))
+            continue;
+        pxi_series_missed(evaluator, asset, &missed);
+        lost += missed.count;
+    }
+    return lost;
+}
+
+bool pxi_overrun(struct pxi_evaluator *evaluator)
+{
+    struct px_extremes *extremes = evaluator->shm->extremes;
+    uint64_t until, lost;
+
+    if (px_extremes_open(extremes, evaluator->position, &until) == PX_E_AGAIN)
+        return false;
+    take_seam(evaluator, until);
+    lost = take_folded(evaluator);
+    px_stat_add(evaluator->stats, PX_STAT_EVAL_LOST, lost);
+    px_log_limited(PX_LOG_WARN, 1, "overrun from=%llu to=%llu trades=%llu", (unsigned long long)evaluator->position,
+                   (unsigned long long)until, (unsigned long long)lost);
+    evaluator->position = until;
+    px_ring_report(evaluator->shm->ticks_yard, evaluator->heritage->slot, until);
+    px_extremes_close(extremes);
+    return true;
+}
