@@ -31,6 +31,7 @@ ARROWS = {
     "engine/keeper": ("base", "shm", "store", "engine/heritage.h"),
     "web": ("base", "shm", "net", "engine/heritage.h") + STORE_WORDS,
     "tools": ("base", "net"),
+    "tools/pxshm": ("base", "shm"),
     "tests": ("base", "shm", "net", "feed", "store", "engine", "web", "tools"),
 }
 
