@@ -1,0 +1,374 @@
+#include "store/column_private.h"
+
+#define PACK_GROUP  32
+#define RICE_GROUP  128
+#define RICE_ESCAPE 24 /* a quotient this large is followed by the number itself */
+
+enum coding { CODING_NONE, CODING_PACK, CODING_RICE };
+
+static const uint64_t scales[] = {1, 1000, 1000000, 1000000000};
+
+static unsigned width_of(uint64_t value)
+{
+    return value ? 64 - (unsigned)__builtin_clzll(value) : 0;
+}
+
+/* ---- bits, the lowest first ---- */
+
+struct bit_writer {
+    uint8_t *to;
+    uint64_t held;
+    unsigned bits; /* in `held`, < 64 */
+};
+
+static inline void put_bits(struct bit_writer *writer, uint64_t value, unsigned width)
+{
+    writer->held |= value << writer->bits;
+    if (writer->bits + width < 64) {
+        writer->bits += width;
+        return;
+    }
+    memcpy(writer->to, &writer->held, 8);
+    writer->to += 8;
+    unsigned taken = 64 - writer->bits;
+    writer->held = taken < 64 ? value >> taken : 0;
+    writer->bits = width - taken;
+}
+
+static uint8_t *end_bits(struct bit_writer *writer)
+{
+    memcpy(writer->to, &writer->held, (writer->bits + 7) / 8);
+    return writer->to + (writer->bits + 7) / 8;
+}
+
+/* ---- the codings ---- */
+
+static size_t pack_cost(const uint64_t *numbers, unsigned n)
+{
+    size_t cost = 0;
+
+    for (unsigned at = 0; at < n; at += PACK_GROUP) {
+        unsigned count = PX_MIN(n - at, PACK_GROUP);
+        uint64_t any = 0;
+
+        for (unsigned i = 0; i < count; i++)
+            any |= numbers[at + i];
+        cost += 1 + (count * width_of(any) + 7) / 8;
+    }
+    return cost;
+}
+
+static uint8_t *pack(uint8_t *to, const uint64_t *numbers, unsigned n)
+{
+    for (unsigned at = 0; at < n; at += PACK_GROUP) {
+        unsigned count = PX_MIN(n - at, PACK_GROUP);
+        uint64_t any = 0;
+
+        for (unsigned i = 0; i < count; i++)
+            any |= numbers[at + i];
+        unsigned width = width_of(any);
+        *to++ = (uint8_t)width;
+        if (width == 0)
+            continue;
+        struct bit_writer writer = {to, 0, 0};
+        for (unsigned i = 0; i < count; i++)
+            put_bits(&writer, numbers[at + i], width);
+        to = end_bits(&writer);
+    }
+    return to;
+}
+
+static size_t rice_bits(const uint64_t *numbers, unsigned count, unsigned k)
+{
+    size_t bits = (size_t)count * (k + 1);
+
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t quotient = numbers[i] >> k;
+
+        bits += quotient < RICE_ESCAPE ? quotient : RICE_ESCAPE + 64 - k - 1;
+    }
+    return bits;
+}
+
+/* The best k lies at or just below the width of the mean. */
+static unsigned rice_k(const uint64_t *numbers, unsigned count, size_t *bitsp)
+{
+    unsigned __int128 sum = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        sum += numbers[i];
+    unsigned most = PX_MIN(width_of((uint64_t)(sum / count)), 56), best = most;
+    *bitsp = rice_bits(numbers, count, most);
+    for (unsigned k = most; k > 0 && k + 2 > most; k--) {
+        size_t bits = rice_bits(numbers, count, k - 1);
+
+        if (bits < *bitsp) {
+            *bitsp = bits;
+            best = k - 1;
+        }
+    }
+    return best;
+}
+
+static size_t rice_cost(const uint64_t *numbers, unsigned n)
+{
+    size_t cost = 0, bits;
+
+    for (unsigned at = 0; at < n; at += RICE_GROUP) {
+        rice_k(numbers + at, PX_MIN(n - at, RICE_GROUP), &bits);
+        cost += 1 + (bits + 7) / 8;
+    }
+    return cost;
+}
+
+static uint8_t *rice(uint8_t *to, const uint64_t *numbers, unsigned n)
+{
+    for (unsigned at = 0; at < n; at += RICE_GROUP) {
+        unsigned count = PX_MIN(n - at, RICE_GROUP);
+        size_t bits;
+        unsigned k = rice_k(numbers + at, count, &bits);
+
+        *to++ = (uint8_t)k;
+        struct bit_writer writer = {to, 0, 0};
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t value = numbers[at + i], quotient = value >> k;
+
+            if (quotient < RICE_ESCAPE) { /* ones, a zero, the rest */
+                put_bits(&writer, (UINT64_C(1) << quotient) - 1, (unsigned)quotient + 1);
+                if (k > 0)
+                    put_bits(&writer, value & ((UINT64_C(1) << k) - 1), k);
+            } else {
+                put_bits(&writer, (UINT64_C(1) << RICE_ESCAPE) - 1, RICE_ESCAPE);
+                put_bits(&writer, value, 64);
+            }
+        }
+        to = end_bits(&writer);
+    }
+    return to;
+}
+
+/* ---- shapes ---- */
+
+struct shaped {
+    unsigned shape, scale, count;
+    int64_t base, slope;
+    enum coding coding;
+    size_t cost;
+    uint64_t numbers[PXI_COLUMN_MAX];
+};
+
+static bool all_divisible(const int64_t *differences, unsigned n, uint64_t by)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (differences[i] % (int64_t)by != 0)
+            return false;
+    return true;
+}
+
+static unsigned common_scale(const int64_t *differences, unsigned n)
+{
+    unsigned scale = 0;
+
+    while (scale + 1 < PX_COUNT_OF(scales) && all_divisible(differences, n, scales[scale + 1]))
+        scale++;
+    return scale;
+}
+
+static void choose_coding(struct shaped *to)
+{
+    uint64_t any = 0;
+
+    for (unsigned i = 0; i < to->count; i++)
+        any |= to->numbers[i];
+    to->coding = CODING_NONE;
+    to->cost = 0;
+    if (!any)
+        return;
+    size_t packed = pack_cost(to->numbers, to->count), riced = rice_cost(to->numbers, to->count);
+    to->coding = riced < packed ? CODING_RICE : CODING_PACK;
+    to->cost = PX_MIN(riced, packed);
+}
+
+static void shape_plain(struct shaped *to, const int64_t *values, unsigned n)
+{
+    to->base = values[0];
+    to->count = n;
+    to->scale = 0;
+    for (unsigned i = 1; i < n; i++)
+        to->base = PX_MIN(to->base, values[i]);
+    for (unsigned i = 0; i < n; i++)
+        to->numbers[i] = (uint64_t)values[i] - (uint64_t)to->base;
+}
+
+static void shape_differences(struct shaped *to, const int64_t *differences, unsigned n, int64_t first)
+{
+    int64_t by = (int64_t)scales[to->scale];
+
+    to->base = first;
+    to->slope = 0;
+    to->count = n;
+    if (to->shape == PXI_DELTA) {
+        for (unsigned i = 0; i < n; i++)
+            to->numbers[i] = pxi_fold(differences[i] / by);
+        return;
+    }
+    to->slope = differences[0] / by;
+    to->count = n - 1;
+    for (unsigned i = 1; i < n; i++)
+        to->numbers[i - 1] = pxi_fold(pxi_minus(differences[i] / by, differences[i - 1] / by));
+}
+
+/* ---- the column ---- */
+
+static uint8_t *write_shaped(uint8_t *to, const struct shaped *shaped)
+{
+    *to++ = (uint8_t)(__builtin_ctz(shaped->shape) | shaped->coding << 2 | shaped->scale << 4);
+    to = pxi_put_signed(to, shaped->base);
+    if (shaped->shape == PXI_SLOPE)
+        to = pxi_put_signed(to, shaped->slope);
+    if (shaped->coding == CODING_PACK)
+        return pack(to, shaped->numbers, shaped->count);
+    return shaped->coding == CODING_RICE ? rice(to, shaped->numbers, shaped->count) : to;
+}
+
+uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsigned shapes)
+{
+    struct shaped shaped[2], *best = NULL, *next = &shaped[0];
+    int64_t differences[PXI_COLUMN_MAX];
+    unsigned scale = 0;
+
+    PX_CHECK(n > 0 && n <= PXI_COLUMN_MAX);
+    for (unsigned i = 1; i < n; i++)
+        differences[i - 1] = pxi_minus(values[i], values[i - 1]);
+    if (shapes & PXI_SCALED)
+        scale = common_scale(differences, n - 1);
+    for (unsigned shape = PXI_PLAIN; shape <= PXI_SLOPE; shape <<= 1) {
+        bool fits = shape == PXI_PLAIN || n > (shape == PXI_SLOPE ? 2 : 1);
+
+        if (!fits || (!(shapes & shape) && n > 2)) /* short columns take any shape that they can have */
+            continue;
+        next->shape = shape;
+        next->scale = scale;
+        if (shape == PXI_PLAIN)
+            shape_plain(next, values, n);
+        else
+            shape_differences(next, differences, n - 1, values[0]);
+        choose_coding(next);
+        if (!best || next->cost < best->cost) {
+            best = next;
+            next = best == &shaped[0] ? &shaped[1] : &shaped[0];
+        }
+    }
+    return write_shaped(to, best);
+}
+
+/* ---- reading ---- */
+
+/* Eight bytes from `bit` on; what lies behind the end reads as zero. */
+static inline uint64_t peek_bits(const struct pxi_bytes *from, size_t bit)
+{
+    const uint8_t *at = from->at + bit / 8;
+    uint64_t word = 0;
+
+    if (at + 8 <= from->end)
+        memcpy(&word, at, 8);
+    else if (at < from->end)
+        memcpy(&word, at, (size_t)(from->end - at));
+    return word >> bit % 8;
+}
+
+static inline uint64_t read_bits(const struct pxi_bytes *from, size_t bit, unsigned width)
+{
+    uint64_t low = peek_bits(from, bit);
+
+    if (width > 56)
+        return (low & ((UINT64_C(1) << 32) - 1)) | read_bits(from, bit + 32, width - 32) << 32;
+    return low & ((UINT64_C(1) << width) - 1);
+}
+
+static void unpack(struct pxi_bytes *from, uint64_t *numbers, unsigned n)
+{
+    for (unsigned at = 0; at < n && !from->bad; at += PACK_GROUP) {
+        unsigned count = PX_MIN(n - at, PACK_GROUP), width = pxi_take_byte(from);
+        size_t bytes = (count * width + 7) / 8;
+
+        from->bad |= width > 64 || bytes > (size_t)(from->end - from->at);
+        if (from->bad)
+            return;
+        for (unsigned i = 0; i < count; i++)
+            numbers[at + i] = width ? read_bits(from, (size_t)i * width, width) : 0;
+        from->at += bytes;
+    }
+}
+
+static uint64_t read_rice(const struct pxi_bytes *from, size_t *bit, unsigned k)
+{
+    unsigned ones = (unsigned)__builtin_ctzll(~peek_bits(from, *bit) | UINT64_C(1) << RICE_ESCAPE);
+
+    if (ones >= RICE_ESCAPE) {
+        uint64_t value = read_bits(from, *bit + RICE_ESCAPE, 64);
+
+        *bit += RICE_ESCAPE + 64;
+        return value;
+    }
+    uint64_t value = (uint64_t)ones << k | (k ? read_bits(from, *bit + ones + 1, k) : 0);
+    *bit += ones + 1 + k;
+    return value;
+}
+
+static void unrice(struct pxi_bytes *from, uint64_t *numbers, unsigned n)
+{
+    for (unsigned at = 0; at < n && !from->bad; at += RICE_GROUP) {
+        unsigned count = PX_MIN(n - at, RICE_GROUP), k = pxi_take_byte(from);
+        size_t bit = 0, bits = (size_t)(from->end - from->at) * 8;
+
+        from->bad |= k > 56;
+        for (unsigned i = 0; i < count && !from->bad; i++) {
+            numbers[at + i] = read_rice(from, &bit, k);
+            from->bad |= bit > bits;
+        }
+        if (!from->bad)
+            from->at += (bit + 7) / 8;
+    }
+}
+
+static void unshape(unsigned shape, uint64_t by, int64_t base, int64_t slope, const uint64_t *numbers, unsigned n,
+                    int64_t *values)
+{
+    if (shape == PXI_PLAIN) {
+        for (unsigned i = 0; i < n; i++)
+            values[i] = pxi_plus(base, (int64_t)numbers[i]);
+        return;
+    }
+    values[0] = base;
+    if (shape == PXI_DELTA) {
+        for (unsigned i = 1; i < n; i++)
+            values[i] = pxi_plus(values[i - 1], (int64_t)((uint64_t)pxi_unfold(numbers[i - 1]) * by));
+        return;
+    }
+    for (unsigned i = 1; i < n; i++) {
+        slope = i > 1 ? pxi_plus(slope, pxi_unfold(numbers[i - 2])) : slope;
+        values[i] = pxi_plus(values[i - 1], (int64_t)((uint64_t)slope * by));
+    }
+}
+
+void pxi_column_decode(struct pxi_bytes *from, unsigned n, int64_t *values)
+{
+    uint64_t numbers[PXI_COLUMN_MAX];
+    uint8_t tag = pxi_take_byte(from);
+    unsigned step = tag & 3, coding = tag >> 2 & 3, scale = tag >> 4;
+    int64_t base = pxi_take_signed(from), slope = step == 2 ? pxi_take_signed(from) : 0;
+
+    from->bad |= step > 2 || coding > CODING_RICE || scale >= PX_COUNT_OF(scales) || n < step || n > PXI_COLUMN_MAX;
+    if (from->bad)
+        return;
+    unsigned count = n - step;
+    if (coding == CODING_PACK)
+        unpack(from, numbers, count);
+    else if (coding == CODING_RICE)
+        unrice(from, numbers, count);
+    else
+        memset(numbers, 0, count * sizeof *numbers);
+    if (!from->bad)
+        unshape(1u << step, scales[scale], base, slope, numbers, n, values);
+}
