@@ -33,7 +33,7 @@ static char *reserve(size_t yard_bytes, size_t data_bytes)
 
     if (at == MAP_FAILED)
         return NULL;
-    base = (char *)to_huge((size_t)at + gap + yard_bytes) - yard_bytes;
+    base = (char *)to_huge((size_t)at + yard_bytes) - yard_bytes; /* low, for the kernel fills from the top */
     end = base + yard_bytes + data_bytes;
     if (base > at)
         munmap(at, (size_t)(base - at));
