@@ -43,6 +43,27 @@ enum px_arm_action {
     PX_ARM_REMOVE,
     PX_ARM_SEED,  /* level = last price that is on disk, value = its time: the price before a restart */
     PX_ARM_READY, /* value = incarnation: everything has been sent, evaluate */
+    PX_ARM_SEED_FIELD, /* op = enum px_seed_field, level = its value, value = start of the day or minute: from before a restart */
+};
+
+/* The day so far and the open minute as the disk has them; taken while the evaluator has no ticks of its own. */
+enum px_seed_field {
+    PX_SEED_DAY_OPEN = 1,
+    PX_SEED_DAY_HIGH,
+    PX_SEED_DAY_LOW,
+    PX_SEED_DAY_VOLUME,
+    PX_SEED_DAY_COUNT,
+    PX_SEED_MINUTE_OPEN,
+    PX_SEED_MINUTE_HIGH,
+    PX_SEED_MINUTE_LOW,
+    PX_SEED_MINUTE_CLOSE,
+    PX_SEED_MINUTE_VOLUME,
+    PX_SEED_MINUTE_COUNT,
+    PX_SEED_MINUTE_AREA_HI,
+    PX_SEED_MINUTE_AREA_LO,
+    PX_SEED_MINUTE_DURATION,
+    PX_SEED_MINUTE_LAST_NS,
+    PX_SEED_FIELDS = PX_SEED_MINUTE_LAST_NS
 };
 
 /* Writer: keeper; reader: evaluator. */

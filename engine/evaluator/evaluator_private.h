@@ -28,6 +28,8 @@ struct pxi_evaluator {
 /* series.c */
 void pxi_series_takeover(struct pxi_evaluator *evaluator);
 void pxi_series_seed(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t price);
+void pxi_series_seed_field(struct pxi_evaluator *evaluator, const struct px_arm *seed);
+void pxi_series_seeded(struct pxi_evaluator *evaluator); /* all seeds have come: shows them */
 void pxi_series_tick(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position);
 void pxi_series_sweep(struct pxi_evaluator *evaluator);
 

@@ -159,7 +159,11 @@ static void take(struct pxi_evaluator *evaluator, const struct px_arm *record)
     case PX_ARM_SEED:
         pxi_series_seed(evaluator, record->asset, record->level);
         break;
+    case PX_ARM_SEED_FIELD:
+        pxi_series_seed_field(evaluator, record);
+        break;
     case PX_ARM_READY:
+        pxi_series_seeded(evaluator);
         evaluator->ready = true;
         px_log(PX_LOG_INFO, "armed alerts=%llu", (unsigned long long)px_matcher_count(evaluator->matcher));
         break;

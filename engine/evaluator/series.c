@@ -14,6 +14,58 @@ void pxi_series_seed(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t
     px_latch_write(&evaluator->shm->windows[asset].state, state);
 }
 
+/* Where a field of the state stands; NULL: a field of another build. */
+static int64_t *seed_target(struct px_series_state *state, unsigned field)
+{
+    struct px_candle_value *candle = &state->candle;
+
+    switch (field) {
+    case PX_SEED_DAY_OPEN:
+        return &state->day_open;
+    case PX_SEED_DAY_HIGH:
+        return &state->day_high;
+    case PX_SEED_DAY_LOW:
+        return &state->day_low;
+    case PX_SEED_DAY_VOLUME:
+        return &state->day_volume;
+    case PX_SEED_DAY_COUNT:
+        return &state->day_count;
+    case PX_SEED_MINUTE_OPEN:
+        return &candle->open;
+    case PX_SEED_MINUTE_HIGH:
+        return &candle->high;
+    case PX_SEED_MINUTE_LOW:
+        return &candle->low;
+    case PX_SEED_MINUTE_CLOSE:
+        return &candle->close;
+    case PX_SEED_MINUTE_VOLUME:
+        return &candle->volume;
+    case PX_SEED_MINUTE_COUNT:
+        return (int64_t *)&candle->count;
+    case PX_SEED_MINUTE_AREA_HI:
+        return &candle->area_hi;
+    case PX_SEED_MINUTE_AREA_LO:
+        return &candle->area_lo;
+    case PX_SEED_MINUTE_DURATION:
+        return &candle->duration_ns;
+    case PX_SEED_MINUTE_LAST_NS:
+        return &candle->last_ns;
+    default:
+        return NULL;
+    }
+}
+
+void pxi_series_seed_field(struct pxi_evaluator *evaluator, const struct px_arm *seed)
+{
+    struct px_series_state *state = &evaluator->state[seed->asset];
+    int64_t *target = seed_target(state, seed->op);
+
+    if (state->position != 0 || target == NULL) /* ticks have been counted: the state knows better than the disk */
+        return;
+    *target = seed->level;
+    *(seed->op <= PX_SEED_DAY_COUNT ? &state->day_ns : &state->candle.start_ns) = seed->value;
+}
+
 static void publish(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t now_ns)
 {
     const struct px_series_state *state = &evaluator->state[asset];
@@ -34,6 +86,22 @@ static void publish(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t 
         px_window_compute(state, evaluator->shm->windows[asset].closed[w], w, now_ns, scale, &evaluator->cache[asset],
                           &value.window[w]);
     px_latch_write(px_shm_average(evaluator->shm, asset), &value);
+}
+
+void pxi_series_seeded(struct pxi_evaluator *evaluator)
+{
+    int64_t now_ns = px_wall_now();
+
+    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+        struct px_series_state *state = &evaluator->state[asset];
+
+        if (state->position != 0 || state->day_ns == 0)
+            continue;
+        state->version++;
+        px_latch_write(&evaluator->shm->windows[asset].state, state);
+        px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candle);
+        publish(evaluator, asset, now_ns);
+    }
 }
 
 void pxi_series_takeover(struct pxi_evaluator *evaluator)

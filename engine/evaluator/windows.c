@@ -132,8 +132,8 @@ static void add_to_candle(struct px_series_state *state, int64_t price, int64_t 
     struct px_candle_value *candle = &state->candle;
     int64_t start_ns = floor_to(time_ns, MINUTE_NS);
 
-    if (start_ns > candle->start_ns)
-        candle_begin(candle, start_ns, state->last, state->last_ns, price, time_ns);
+    if (start_ns > candle->start_ns) /* after a restart the price before is only known from the candle */
+        candle_begin(candle, start_ns, state->last, state->last_ns > 0 ? state->last_ns : candle->last_ns, price, time_ns);
     else if (start_ns < candle->start_ns)
         return;
     else if (!late)

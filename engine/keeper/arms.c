@@ -55,7 +55,46 @@ static bool push(struct pxi_keeper *keeper, const struct px_arm *record)
     return px_queue_push(keeper->shm->arms, record) == 0;
 }
 
-/* The price before a restart, wherever the evaluator has none of this region yet. */
+static int64_t seed_field(const struct pxi_series *series, enum px_seed_field field)
+{
+    const struct px_candle *day = &series->seed_day, *minute = &series->seed_minute;
+    const int64_t value[PX_SEED_FIELDS + 1] = {
+        [PX_SEED_DAY_OPEN] = day->open,
+        [PX_SEED_DAY_HIGH] = day->high,
+        [PX_SEED_DAY_LOW] = day->low,
+        [PX_SEED_DAY_VOLUME] = day->volume,
+        [PX_SEED_DAY_COUNT] = (int64_t)day->count,
+        [PX_SEED_MINUTE_OPEN] = minute->open,
+        [PX_SEED_MINUTE_HIGH] = minute->high,
+        [PX_SEED_MINUTE_LOW] = minute->low,
+        [PX_SEED_MINUTE_CLOSE] = minute->close,
+        [PX_SEED_MINUTE_VOLUME] = minute->volume,
+        [PX_SEED_MINUTE_COUNT] = (int64_t)minute->count,
+        [PX_SEED_MINUTE_AREA_HI] = (int64_t)(minute->area >> 64),
+        [PX_SEED_MINUTE_AREA_LO] = (int64_t)minute->area,
+        [PX_SEED_MINUTE_DURATION] = minute->duration_ns,
+        [PX_SEED_MINUTE_LAST_NS] = minute->last_ns,
+    };
+
+    return value[field];
+}
+
+static void push_fields(struct pxi_keeper *keeper, const struct pxi_series *series, px_asset_id asset)
+{
+    for (unsigned field = PX_SEED_DAY_OPEN; field <= PX_SEED_FIELDS; field++) {
+        const struct px_candle *candle = field <= PX_SEED_DAY_COUNT ? &series->seed_day : &series->seed_minute;
+        struct px_arm seed = {.level = seed_field(series, field),
+                              .value = candle->start_ns,
+                              .asset = asset,
+                              .op = (uint16_t)field,
+                              .action = PX_ARM_SEED_FIELD};
+
+        if (candle->count > 0)
+            PX_CHECK(push(keeper, &seed)); /* there is room */
+    }
+}
+
+/* The price, the day and the minute before a restart, wherever the evaluator has none of this region yet. */
 static bool push_seeds(struct pxi_keeper *keeper)
 {
     struct pxi_arms *arms = &keeper->arms;
@@ -67,10 +106,15 @@ static bool push_seeds(struct pxi_keeper *keeper)
         px_latch_read(px_shm_average(keeper->shm, arms->asset), &average);
         if (!series->known || average.position != 0)
             continue;
-        struct px_arm seed = {
-            .level = series->last.price, .value = series->last.time_ns, .asset = arms->asset, .action = PX_ARM_SEED};
-        if (!push(keeper, &seed))
+        if (keeper->shm->arms->capacity - px_queue_length(keeper->shm->arms) < PX_SEED_FIELDS + 1)
             return false;
+        struct px_arm seed = {.level = series->seeds ? series->seed_price : series->last.price,
+                              .value = series->last.time_ns,
+                              .asset = arms->asset,
+                              .action = PX_ARM_SEED};
+        PX_CHECK(push(keeper, &seed));
+        if (series->seeds)
+            push_fields(keeper, series, arms->asset);
     }
     return true;
 }

@@ -69,22 +69,51 @@ static int restore(struct pxi_history *history, px_asset_id asset)
     return error;
 }
 
-static void find_position(struct pxi_keeper *keeper)
+/* False: a keeper of this region has stored some of its ticks already. */
+static bool find_position(struct pxi_keeper *keeper)
 {
     struct pxi_history *history = &keeper->history;
     const struct px_ring *ring = keeper->shm->ticks;
     uint64_t generation, position;
+    bool fresh = true;
 
     history->generation = keeper->heritage->generation;
     history->sequence_base = history->generation << SEQUENCE_SHIFT;
     history->position = px_ring_oldest(ring);
     if (px_hist_checkpoint(history->hist, &generation, &position) == 0 && generation == history->generation &&
-        position <= px_ring_tail(ring))
+        position <= px_ring_tail(ring)) {
         history->position = position;
+        fresh = false;
+    }
     px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot,
                    history->position); /* ingest waits for those behind */
     px_log(PX_LOG_INFO, "history_open generation=%llu position=%llu tail=%llu", (unsigned long long)history->generation,
            (unsigned long long)history->position, (unsigned long long)px_ring_tail(ring));
+    return fresh;
+}
+
+/* The day and the minute that the last run ended in, for an evaluator that has seen nothing yet. Open minutes have been flushed. */
+static int take_seeds(struct pxi_history *history, px_asset_id asset)
+{
+    struct pxi_series *series = &history->series[asset];
+    const struct px_minutes *minutes = &series->minutes;
+    struct px_range range = {.end_ns = PX_TIME_NONE, .limit = 1};
+    struct px_page page;
+    int64_t prior;
+
+    if (!series->known)
+        return 0;
+    range.start_ns = px_candle_start(series->last.time_ns, 86400);
+    int error = px_hist_candles(history->hist, asset, 86400, true, minutes->final_ns, &range, &series->seed_day, &page,
+                                &prior);
+    if (error)
+        return error;
+    if (page.count == 0)
+        series->seed_day.count = 0;
+    series->seed_minute = minutes->opens > 0 ? minutes->open[minutes->opens - 1] : minutes->before;
+    series->seed_price = series->last.price;
+    series->seeds = true;
+    return 0;
 }
 
 int pxi_history_init(struct pxi_keeper *keeper)
@@ -104,7 +133,15 @@ int pxi_history_init(struct pxi_keeper *keeper)
         error = restore(history, asset);
         px_heritage_beat(keeper->heritage);
     }
-    find_position(keeper);
+    if (error)
+        return error;
+    if (find_position(keeper)) {
+        error = pxi_history_flush(keeper, true);
+        for (px_asset_id asset = 0; asset < history->assets && !error; asset++) {
+            error = take_seeds(history, asset);
+            px_heritage_beat(keeper->heritage);
+        }
+    }
     history->flushed = px_mono_now();
     return error;
 }

@@ -29,6 +29,9 @@ struct pxi_series {
     struct px_minutes minutes;
     struct px_hist_last last; /* newest counted trade, for seeds */
     bool known, dirty;        /* last is something; rows on disk are older than this */
+    bool seeds;               /* the next three are from before this region's first tick */
+    int64_t seed_price;
+    struct px_candle seed_day, seed_minute; /* count 0: none */
 };
 
 struct pxi_history {
