@@ -67,6 +67,10 @@ enum px_shm_section {
         PX_SHM_SECTIONS
 };
 
+/*
+ * A region outlives the program that made it. The layout hash sees another size or offset; another meaning of the same bytes it does
+ * not see: raise the major number.
+ */
 #define PX_SHM_MAGIC        UINT64_C(0x314d48535850a55a)
 #define PX_SHM_ABI_MAJOR    2
 #define PX_SHM_ABI_MINOR    0

@@ -13,6 +13,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
+#ifndef MFD_NOEXEC_SEAL /* Linux 6.3; where vm.memfd_noexec is 2 there are no others */
+#define MFD_NOEXEC_SEAL 8u
+#endif
+
 #define HUGE_BYTES ((size_t)2 << 20)
 #define GAPS       1024 /* places for a view, HUGE_BYTES apart, before it repeats one */
 
@@ -80,8 +84,10 @@ int pxi_memory_move(struct px_shm *shm, size_t yard_bytes)
 
 static int make_file(const char *name, size_t bytes, unsigned flags)
 {
-    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | flags);
 
+    if (fd < 0 && errno == EINVAL)
+        fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
     if (fd >= 0 && ftruncate(fd, (off_t)bytes) < 0) {
         close(fd);
         return -1;
