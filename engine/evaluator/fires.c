@@ -65,9 +65,13 @@ static void on_fired_late(void *context, struct px_alert_id alert, unsigned op)
     fire.alert = alert;
     fire.price = up ? missed->high : missed->low;
     fire.time_ns = up ? missed->high_ns : missed->low_ns;
-    if ((op == PX_OP_CROSSING_UP && fire.prev >= fire.price) || (op == PX_OP_CROSSING_DOWN && fire.prev <= fire.price) ||
-        fire.prev == PX_PRICE_NONE)
+    /* The other side of the level, from which it was crossed: a price that was there, if not the one just before. */
+    if (fire.prev == PX_PRICE_NONE)
         fire.prev = up ? missed->low : missed->high;
+    else if (op == PX_OP_CROSSING_UP)
+        fire.prev = PX_MIN(fire.prev, missed->low);
+    else if (op == PX_OP_CROSSING_DOWN)
+        fire.prev = PX_MAX(fire.prev, missed->high);
     push_surely(occasion->evaluator, &fire);
 }
 

@@ -13,6 +13,7 @@ static void take_seam(struct pxi_evaluator *evaluator, uint64_t until)
             continue;
         tick.flags |= PX_TICK_AFTER_GAP;
         pxi_series_tick(evaluator, &tick, at);
+        px_stat_add(evaluator->stats, PX_STAT_EVAL_TICKS, 1);
     }
 }
 

@@ -119,6 +119,7 @@ static void check_fires(uint64_t from, uint64_t until, bool missed)
         fired[fire.alert.lo] = true;
         ck_assert(!missed || newest_only || (fire.flags & PX_FIRE_LATE));
         impossible += fire.position < first + from || fire.position >= first + until;
+        impossible += !holds(alert[fire.alert.lo].arm.op, alert[fire.alert.lo].arm.level, fire.prev, fire.price);
         px_queue_consume(shm.fires, 1);
     }
     for (unsigned i = 0; i < ALERTS; i++) {
