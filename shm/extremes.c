@@ -74,8 +74,9 @@ static void fold_price(struct px_extremes_value *value, int64_t price, int64_t t
 
 static void fold_trade(struct px_extremes_value *value, const struct px_tick *tick, uint64_t position)
 {
-    __int128 sum = ((__int128)value->value_hi << 64 | (uint64_t)value->value_lo) + (__int128)tick->price * tick->size;
+    __int128 sum = (__int128)((unsigned __int128)value->value_hi << 64 | (uint64_t)value->value_lo);
 
+    sum += (__int128)tick->price * tick->size;
     if (tick->time_ns >= tick->newest_ns)
         fold_price(value, tick->price, tick->time_ns);
     value->volume += tick->size;

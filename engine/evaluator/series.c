@@ -171,7 +171,7 @@ static struct px_lump lump_of(const struct px_extremes_value *missed)
 {
     struct px_lump lump = {.volume = missed->volume,
                            .count = missed->count,
-                           .value = (__int128)missed->value_hi << 64 | (uint64_t)missed->value_lo};
+                           .value = (__int128)((unsigned __int128)missed->value_hi << 64 | (uint64_t)missed->value_lo)};
 
     if (missed->first == PX_PRICE_NONE)
         return lump;

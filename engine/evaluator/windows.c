@@ -9,7 +9,7 @@ const int64_t px_window_ns[PX_WINDOWS] = {60 * PX_NS_PER_S, 300 * PX_NS_PER_S, 9
 
 static __int128 join(int64_t hi, int64_t lo)
 {
-    return (__int128)hi << 64 | (uint64_t)lo;
+    return (__int128)((unsigned __int128)hi << 64 | (uint64_t)lo);
 }
 
 static void split(__int128 value, int64_t *hip, int64_t *lop)
