@@ -127,6 +127,11 @@ def a_dead_web_worker_refuses_nobody(engine, kills):
     assert knocker.answered > 20 and knocker.broken <= kills, (knocker.answered, knocker.broken)
 
 
+def sockets_of(engine):
+    return {pid: len([fd for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir() if os.readlink(fd).startswith("socket:")])
+            for pid in engine.workers()["web"]}
+
+
 def several_workers_share_the_socket():
     with harness.Engine(VENUES, ASSETS, workers=3) as engine:
         inodes = set()
@@ -136,8 +141,13 @@ def several_workers_share_the_socket():
             inodes.add(frozenset(listening))
         shared = frozenset.intersection(*inodes)
         assert shared, "the workers have no socket in common"
-        links = [socket.create_connection(("127.0.0.1", engine.port)) for _ in range(60)]
+        before, links = sockets_of(engine), []
+        for _ in range(60):
+            links.append(socket.create_connection(("127.0.0.1", engine.port)))
+            time.sleep(0.002)
         time.sleep(0.2)
+        shares = [count - before[pid] for pid, count in sockets_of(engine).items()]
+        assert min(shares) >= 6, f"the workers share unfairly: {shares}"
         for link in links:
             link.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         assert all(link.recv(12) == b"HTTP/1.1 200" for link in links)

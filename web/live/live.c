@@ -15,13 +15,31 @@
 
 /* --- a turn --- */
 
+static int add_listener(struct px_live *live)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, /* one worker wakes, not all who share the socket */
+                                .data.u64 = (uint64_t)(uintptr_t)&live->listen_fd};
+
+    return epoll_ctl(live->epoll_fd, EPOLL_CTL_ADD, live->listen_fd, &event);
+}
+
+/* The kernel wakes the first of those who wait: who has had his turn goes to the end of the queue. */
+static void stand_in_line_again(struct px_live *live)
+{
+    if (!live->accepting)
+        return;
+    (void)epoll_ctl(live->epoll_fd, EPOLL_CTL_DEL, live->listen_fd, NULL);
+    live->accepting = add_listener(live) == 0;
+}
+
 static void on_event(struct px_live *live, const struct epoll_event *event)
 {
     uint64_t count;
 
-    if (event->data.u64 == (uint64_t)(uintptr_t)&live->listen_fd)
+    if (event->data.u64 == (uint64_t)(uintptr_t)&live->listen_fd) {
         pxi_conn_accept(live);
-    else if (event->data.u64 == (uint64_t)(uintptr_t)&live->wake_fd)
+        stand_in_line_again(live);
+    } else if (event->data.u64 == (uint64_t)(uintptr_t)&live->wake_fd)
         (void)eventfd_read(live->wake_fd, &count);
     else if (event->data.u64 == (uint64_t)(uintptr_t)&live->replay_fd) {
         (void)eventfd_read(live->replay_fd, &count);
@@ -35,13 +53,12 @@ static void on_event(struct px_live *live, const struct epoll_event *event)
 static void watch_listener(struct px_live *live)
 {
     bool wanted = !live->draining && px_mono_since(live->now, live->accept_again_at) >= 0;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, /* one worker wakes, not all who share the socket */
-                                .data.u64 = (uint64_t)(uintptr_t)&live->listen_fd};
 
     if (wanted == live->accepting)
         return;
-    (void)epoll_ctl(live->epoll_fd, wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, live->listen_fd, &event);
-    live->accepting = wanted;
+    if (!wanted)
+        (void)epoll_ctl(live->epoll_fd, EPOLL_CTL_DEL, live->listen_fd, NULL);
+    live->accepting = wanted && add_listener(live) == 0;
 }
 
 static void begin_drain(struct px_live *live)
