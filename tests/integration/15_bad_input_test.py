@@ -40,7 +40,8 @@ def bodies(engine):
     problem(post(engine, alert(condition={"op": "jumps", "level": "1"})), 422, "validation", "/condition/op")
     problem(post(engine, alert(colour="red")), 422, "validation", "/colour")
     huge = b'{"name": "' + b"x" * (1 << 20) + b'"}'
-    problem(post(engine, huge), 413, "too_large")
+    for _ in range(10): # the answer comes before the body has been sent, and arrives all the same
+        problem(post(engine, huge), 413, "too_large")
 
 
 def strangers(engine):

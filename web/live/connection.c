@@ -144,17 +144,15 @@ void pxi_conn_refuse(struct pxi_conn *conn, int status)
 }
 
 /* Reads what still comes, so that closing does not reset the connection before the client has read our answer. */
+/* Listens without caring, until the client ends or the time for it does. */
 static void linger(struct pxi_conn *conn)
 {
-    for (int i = 0; i < 16; i++) {
-        ssize_t count = px_stream_read(conn->stream, conn->live->relay, sizeof(conn->live->relay));
+    ssize_t count = 0;
 
-        if (count == PX_E_AGAIN)
-            return;
-        if (count < 0)
-            break;
-    }
-    pxi_conn_kill(conn);
+    for (int i = 0; i < 16 && count >= 0; i++)
+        count = px_stream_read(conn->stream, conn->live->relay, sizeof(conn->live->relay));
+    if (count < 0 && count != PX_E_AGAIN)
+        pxi_conn_kill(conn);
 }
 
 /* --- heads --- */

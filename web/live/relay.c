@@ -75,10 +75,10 @@ static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *f
     if (pipe->ended)
         return end(pipe, to);
     count = px_stream_read(from, live->relay, sizeof(live->relay));
-    if (count == PX_E_CLOSED)
+    if (count == PX_E_AGAIN)
+        return PX_E_AGAIN;
+    if (count < 0) /* closed or reset: what came before it has been passed on */
         return end(pipe, to);
-    if (count < 0)
-        return (int)count;
     written = px_stream_write(to, live->relay, (size_t)count);
     if (written == PX_E_AGAIN)
         written = 0;
@@ -95,6 +95,30 @@ static int pump(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *f
     for (int i = 0; i < 4 && error == 0; i++)
         error = step(live, pipe, from, to);
     return error == PX_E_AGAIN ? 0 : error;
+}
+
+/* The HTTP server takes no more of a request, having answered it early: its answer still counts. */
+static void abandon(struct pxi_pipe *pipe)
+{
+    free(pipe->bytes);
+    *pipe = (struct pxi_pipe){.ended = true, .shut = true};
+}
+
+/*
+ * The answer is out. A client that is still sending has to be listened to for a while: closing on unread bytes would reset
+ * the connection, and the answer might be lost on its way.
+ */
+static void finish(struct pxi_conn *conn, bool client_ended)
+{
+    if (client_ended) {
+        pxi_conn_kill(conn);
+        return;
+    }
+    px_stream_close(&conn->upstream);
+    conn->upstream_watched = 0;
+    abandon(&conn->up);
+    pxi_conn_become(conn, PXI_LINGER);
+    pxi_conn_watch(conn, EPOLLIN);
 }
 
 void pxi_relay_start(struct pxi_conn *conn, struct px_text bytes)
@@ -125,12 +149,20 @@ void pxi_relay_event(struct pxi_conn *conn)
         pxi_conn_refuse(conn, 503); /* the HTTP server is not there, and nothing was said to the client yet */
         return;
     }
-    if (error == 0)
-        error = pump(live, &conn->up, conn->stream, conn->upstream);
+    bool client_ended = conn->up.ended;
+
+    if (error == 0 && pump(live, &conn->up, conn->stream, conn->upstream) != 0)
+        abandon(&conn->up);
+    else
+        client_ended = conn->up.ended;
     if (error == 0)
         error = pump(live, &conn->down, conn->upstream, conn->stream);
-    if ((error != 0 && error != PX_E_AGAIN) || (conn->up.shut && conn->down.shut)) {
+    if (error != 0 && error != PX_E_AGAIN) {
         pxi_conn_kill(conn);
+        return;
+    }
+    if (conn->down.shut) {
+        finish(conn, client_ended && conn->up.shut);
         return;
     }
     pxi_conn_become(conn, PXI_RELAY); /* something moved: the idle time starts anew */
