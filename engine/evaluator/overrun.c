@@ -34,6 +34,7 @@ static uint64_t take_folded(struct pxi_evaluator *evaluator)
 bool pxi_overrun(struct pxi_evaluator *evaluator)
 {
     struct px_extremes *extremes = evaluator->shm->extremes;
+    bool begins = extremes->epoch == extremes->consumed;
     uint64_t until, lost;
 
     if (px_extremes_open(extremes, evaluator->position, &until) == PX_E_AGAIN)
@@ -43,6 +44,11 @@ bool pxi_overrun(struct pxi_evaluator *evaluator)
     px_stat_add(evaluator->stats, PX_STAT_EVAL_LOST, lost);
     px_log_limited(PX_LOG_WARN, 1, "overrun from=%llu to=%llu trades=%llu", (unsigned long long)evaluator->position,
                    (unsigned long long)until, (unsigned long long)lost);
+    if (begins && until == evaluator->position) { /* a cursor that somebody has overwritten: it belongs to no chunk */
+        until = px_ring_oldest(evaluator->shm->ticks);
+        px_log_limited(PX_LOG_ERROR, 1, "cursor-impossible position=%llu oldest=%llu",
+                       (unsigned long long)evaluator->position, (unsigned long long)until);
+    }
     evaluator->position = until;
     px_ring_report(evaluator->shm->ticks_yard, evaluator->heritage->slot, until);
     px_extremes_close(extremes);

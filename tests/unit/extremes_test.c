@@ -281,6 +281,23 @@ START_TEST(the_day_is_whole)
 }
 END_TEST
 
+/* Everybody can write in the yard; a cursor from nowhere costs what it skips, not the evaluator. */
+START_TEST(a_cursor_from_nowhere)
+{
+    seed = 5;
+    told = first = odds = 0;
+    region_open(CAPACITY, 1024, 0);
+    shm.ticks_yard->cursor[PX_ROLE_SLOT_EVALUATOR].position = 1 << 20;
+    evaluator_start();
+    for (unsigned i = 0; i < 100; i++)
+        ingest_step();
+    for (unsigned i = 0; i < 1000 && evaluator.position != px_ring_tail(shm.ticks); i++)
+        take_ticks(&evaluator);
+    ck_assert_uint_eq(evaluator.position, px_ring_tail(shm.ticks));
+    finish();
+}
+END_TEST
+
 START_TEST(the_newest_price_alone_loses)
 {
     newest_only = true;
@@ -304,6 +321,7 @@ int main(void)
     tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, no_crossing_is_lost_and_none_invented);
     tcase_add_test(tcase, the_day_is_whole);
+    tcase_add_test(tcase, a_cursor_from_nowhere);
     tcase_add_test(tcase, the_newest_price_alone_loses);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
