@@ -94,7 +94,7 @@ static void override_one(struct px_config *config, const char *override, struct 
 
 static void load_text(struct pxi_load *load, struct px_text yaml, const char *const *overrides)
 {
-    pxi_presets(&pxi_keys_limits, &load->config->limits); /* the section may be absent */
+    pxi_presets(&pxi_keys_top, load->config); /* sections may be absent */
     if (pxi_yaml_read(load, yaml))
         pxi_check(load);
     for (; overrides && *overrides; overrides++)

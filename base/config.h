@@ -48,6 +48,30 @@ struct px_config_limits {
     uint32_t alerts_per_owner, body_bytes, connections, subscriptions_per_connection, requests_per_second;
 };
 
+#define PX_ALLOWED_MAX 16
+
+/* A range of addresses, "10.0.0.0/8" or "fd00::/8"; IPv4 lies in the first four bytes. */
+struct px_cidr {
+    uint8_t address[16];
+    uint8_t bits;
+    bool v6;
+};
+
+struct px_config_smtp {
+    char url[256]; /* smtp://, smtps://; "" = no mail goes out */
+    char from[128];
+    char user[128], password_file[256]; /* "" = none */
+    char ca_file[256];                  /* "" = the system's */
+};
+
+struct px_config_notify {
+    uint32_t allowed_count; /* of private addresses that webhooks may reach */
+    struct px_cidr allowed[PX_ALLOWED_MAX];
+    struct px_config_smtp smtp;
+    char vapid_subject[128]; /* whom a push service may write to; "" = no web push */
+    char ca_file[256];       /* of receivers; "" = the system's */
+};
+
 struct px_config {
     char listen_host[64];
     uint16_t listen_port;
@@ -55,6 +79,7 @@ struct px_config {
     enum px_log_level log_level;
     uint32_t web_workers; /* 1..16 */
     struct px_config_limits limits;
+    struct px_config_notify notify;
     uint32_t venue_count, asset_count;
     struct px_config_venue venues[PX_VENUES_MAX];
     struct px_config_asset *assets; /* asset_count of them, owned by the configuration */

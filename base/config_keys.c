@@ -17,7 +17,8 @@ static const struct pxi_key top[] = {
     {"log_level", PXI_LEVEL, FIELD(px_config, log_level), 0, 0, "info", "`debug`, `info`, `warn` or `error`."},
     {"web_workers", PXI_COUNT, FIELD(px_config, web_workers), 1, 16, "1",
      "Processes that serve clients. One core carries some ten thousand connections."},
-    {"limits", PXI_SECTION, NO_FIELD, 0, 0, "", "What one client may use; see below."},
+    {"limits", PXI_SECTION, FIELD(px_config, limits), 0, 0, "", "What one client may use; see below."},
+    {"notify", PXI_SECTION, FIELD(px_config, notify), 0, 0, "", "How fires are told outside; see below."},
     {"venues", PXI_VENUES, NO_FIELD, 1, PX_VENUES_MAX, NULL, "Where prices come from; see below."},
     {"assets", PXI_ASSETS, NO_FIELD, 1, PX_ASSETS_MAX, NULL, "What is priced; see below."},
 };
@@ -33,6 +34,31 @@ static const struct pxi_key limits[] = {
      "10000", "Symbols that one connection may follow."},
     {"requests_per_second", PXI_COUNT, FIELD(px_config_limits, requests_per_second), 1, 1000000, "100",
      "REST requests of one API key; more are answered with 429."},
+};
+
+static const struct pxi_key notify[] = {
+    {"allow_private", PXI_CIDRS, FIELD(px_config_notify, allowed), 0, PX_ALLOWED_MAX, "",
+     "Private addresses that webhooks may reach all the same, such as `[10.1.0.0/16]`; without it none."},
+    {"ca_file", PXI_TEXT, FIELD(px_config_notify, ca_file), 1, 255, "",
+     "Certificates to trust of `https://` receivers in place of the system's."},
+    {"smtp", PXI_SECTION, FIELD(px_config_notify, smtp), 0, 0, "", "Where mail goes out; see below."},
+    {"vapid", PXI_SECTION, NO_FIELD, 0, 0, "", "How browsers' push services know this engine; see below."},
+};
+
+static const struct pxi_key smtp[] = {
+    {"url", PXI_SMTP_URL, FIELD(px_config_smtp, url), 1, 255, "",
+     "The mail server, such as `smtps://mail.example.com` or `smtp://127.0.0.1:25`; without it no mail goes out."},
+    {"from", PXI_MAIL, FIELD(px_config_smtp, from), 3, 127, "", "The sender's address."},
+    {"user", PXI_TEXT, FIELD(px_config_smtp, user), 1, 127, "", "Name to log in with."},
+    {"password_file", PXI_TEXT, FIELD(px_config_smtp, password_file), 1, 255, "",
+     "File whose first line is the password; it is read when the engine starts."},
+    {"ca_file", PXI_TEXT, FIELD(px_config_smtp, ca_file), 1, 255, "",
+     "Certificates to trust of the mail server in place of the system's."},
+};
+
+static const struct pxi_key vapid[] = {
+    {"subject", PXI_SUBJECT, FIELD(px_config_notify, vapid_subject), 8, 127, "",
+     "Whom a push service may write to: `mailto:you@example.com` or an `https://` page; without it no web push."},
 };
 
 static const struct pxi_key venue[] = {
@@ -68,11 +94,23 @@ static const struct pxi_key asset[] = {
 
 const struct pxi_keys pxi_keys_top = {"the file", top, PX_COUNT_OF(top)};
 const struct pxi_keys pxi_keys_limits = {"limits", limits, PX_COUNT_OF(limits)};
+const struct pxi_keys pxi_keys_notify = {"notify", notify, PX_COUNT_OF(notify)};
+const struct pxi_keys pxi_keys_smtp = {"smtp", smtp, PX_COUNT_OF(smtp)};
+const struct pxi_keys pxi_keys_vapid = {"vapid", vapid, PX_COUNT_OF(vapid)};
 const struct pxi_keys pxi_keys_venue = {"a venue", venue, PX_COUNT_OF(venue)};
 const struct pxi_keys pxi_keys_asset = {"an asset", asset, PX_COUNT_OF(asset)};
 
 /* base/ stands below feed/, where the dialects themselves are; the unit test of config holds the two lists together. */
 const char *const pxi_dialects[] = {"binance", "coinbase", "kraken", NULL};
+
+const struct pxi_keys *pxi_section(const struct pxi_key *key)
+{
+    static const struct pxi_keys *const sections[] = {&pxi_keys_limits, &pxi_keys_notify, &pxi_keys_smtp, &pxi_keys_vapid};
+    size_t i = 0;
+    while (strcmp(sections[i]->title, key->name) != 0)
+        PX_CHECK(++i < PX_COUNT_OF(sections));
+    return sections[i];
+}
 
 const struct pxi_key *pxi_key_find(const struct pxi_keys *keys, struct px_text name)
 {
@@ -87,7 +125,9 @@ void pxi_presets(const struct pxi_keys *keys, void *base)
     for (size_t i = 0; i < keys->count; i++) {
         const struct pxi_key *key = &keys->list[i];
         char why[PXI_WHY_SIZE];
-        if (key->preset && key->preset[0])
+        if (key->type == PXI_SECTION)
+            pxi_presets(pxi_section(key), (char *)base + key->offset);
+        else if (key->preset && key->preset[0])
             PX_CHECK(pxi_value_read(key, px_text_of(key->preset), base, why));
     }
 }
@@ -141,6 +181,9 @@ void px_config_reference(FILE *to)
 {
     reference_section(to, &pxi_keys_top, "At the top");
     reference_section(to, &pxi_keys_limits, "limits");
+    reference_section(to, &pxi_keys_notify, "notify");
+    reference_section(to, &pxi_keys_smtp, "notify: smtp");
+    reference_section(to, &pxi_keys_vapid, "notify: vapid");
     reference_section(to, &pxi_keys_venue, "venues, a list");
     reference_section(to, &pxi_keys_asset, "assets, a list");
 }

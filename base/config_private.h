@@ -28,7 +28,11 @@ enum pxi_type {
     PXI_CLOCK,    /* enum px_clock_source */
     PXI_SYMBOL,   /* char[size] */
     PXI_PRICE,    /* kept as text until the asset's decimals are known */
-    PXI_SECTION,  /* a mapping along another table; the rest is not scalar either */
+    PXI_MAIL,     /* char[size]: one address */
+    PXI_SMTP_URL, /* char[size] */
+    PXI_SUBJECT,  /* char[size]: mailto: or https: */
+    PXI_SECTION,  /* a mapping along another table (pxi_section); the rest is not scalar either */
+    PXI_CIDRS,
     PXI_VENUES,
     PXI_ASSETS,
     PXI_ALIASES,
@@ -52,7 +56,7 @@ struct pxi_keys {
     size_t count;
 };
 
-extern const struct pxi_keys pxi_keys_top, pxi_keys_limits, pxi_keys_venue, pxi_keys_asset;
+extern const struct pxi_keys pxi_keys_top, pxi_keys_limits, pxi_keys_notify, pxi_keys_smtp, pxi_keys_vapid, pxi_keys_venue, pxi_keys_asset;
 
 /* What an asset says of things that may stand further down in the file. */
 struct pxi_asset_notes {
@@ -81,8 +85,14 @@ void pxi_complain(struct px_config_errors *errors, struct pxi_place place, const
  */
 bool pxi_value_read(const struct pxi_key *key, struct px_text text, void *base, char why[PXI_WHY_SIZE]);
 
-/* Sets every field that has a preset. */
+/* "10.0.0.0/8", "::1/128", or an address alone. */
+bool pxi_cidr_read(struct px_text text, struct px_cidr *cidrp);
+
+/* Sets every field that has a preset, those of sections too. */
 void pxi_presets(const struct pxi_keys *keys, void *base);
+
+/* The table of a key of type PXI_SECTION, whose struct lies at the key's offset. */
+const struct pxi_keys *pxi_section(const struct pxi_key *key);
 
 const struct pxi_key *pxi_key_find(const struct pxi_keys *keys, struct px_text name);
 

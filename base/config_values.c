@@ -292,12 +292,71 @@ static bool read_symbol(const struct pxi_key *key, struct px_text text, void *fi
     return put_text(key, text, field, why);
 }
 
+static bool is_of_mail(char c)
+{
+    return is_printable(c) && !strchr("<>()[],;:\\\"", c);
+}
+
+/* One address as it may stand in a header: what could end the header, or begin another address, is refused. */
+static bool read_mail(const struct pxi_key *key, struct px_text text, void *field, char why[PXI_WHY_SIZE])
+{
+    const char *at = memchr(text.at, '@', text.len);
+    size_t name = at ? (size_t)(at - text.at) : 0;
+    if (name == 0 || name + 1 >= text.len || memchr(at + 1, '@', text.len - name - 1) || !all_of(text, is_of_mail))
+        return REFUSE("write one address such as alerts@example.com");
+    return put_text(key, text, field, why);
+}
+
+static bool read_smtp_url(const struct pxi_key *key, struct px_text text, void *field, char why[PXI_WHY_SIZE])
+{
+    size_t scheme = starts_with(text, PX_TEXT("smtp://")) ? 7 : starts_with(text, PX_TEXT("smtps://")) ? 8 : 0;
+    if (scheme == 0 || scheme == text.len || !all_of(text, is_printable) || memchr(text.at, '@', text.len))
+        return REFUSE("write an address such as smtps://mail.example.com:465, without user or password");
+    return put_text(key, text, field, why);
+}
+
+static bool read_subject(const struct pxi_key *key, struct px_text text, void *field, char why[PXI_WHY_SIZE])
+{
+    bool known = starts_with(text, PX_TEXT("mailto:")) || starts_with(text, PX_TEXT("https://"));
+    if (!known || !all_of(text, is_printable) || memchr(text.at, '"', text.len) ||
+        memchr(text.at, '\\', text.len))
+        return REFUSE("write mailto:you@example.com or an https:// address");
+    return put_text(key, text, field, why);
+}
+
+/* Whether the bits behind the first `bits` are all zero. */
+static bool is_network(const struct px_cidr *cidr)
+{
+    for (unsigned bit = cidr->bits; bit < (cidr->v6 ? 128u : 32u); bit++)
+        if (cidr->address[bit / 8] & (0x80 >> bit % 8))
+            return false;
+    return true;
+}
+
+bool pxi_cidr_read(struct px_text text, struct px_cidr *cidrp)
+{
+    const char *slash = memchr(text.at, '/', text.len);
+    struct px_text bits = {slash + 1, slash ? text.len - (size_t)(slash - text.at) - 1 : 0};
+    struct px_cidr cidr = {.v6 = memchr(text.at, ':', text.len) != NULL};
+    char address[INET6_ADDRSTRLEN];
+    int64_t count = cidr.v6 ? 128 : 32;
+    if (slash && (px_decimal_parse(bits, 0, PX_ROUND_EXACT, &count) || count < 0 || count > (cidr.v6 ? 128 : 32)))
+        return false;
+    if (!px_text_copy(address, sizeof address, (struct px_text){text.at, slash ? (size_t)(slash - text.at) : text.len}) ||
+        inet_pton(cidr.v6 ? AF_INET6 : AF_INET, address, cidr.address) != 1)
+        return false;
+    cidr.bits = (uint8_t)count;
+    *cidrp = cidr;
+    return is_network(cidrp);
+}
+
 static value_reader *const readers[] = {
     [PXI_ADDRESS] = read_address, [PXI_PATH] = read_path,         [PXI_LEVEL] = read_level,
     [PXI_COUNT] = read_count,     [PXI_KIB] = read_kib,           [PXI_DURATION] = read_duration,
     [PXI_PERCENT] = read_percent, [PXI_DECIMALS] = read_decimals, [PXI_NAME] = read_name,
     [PXI_TEXT] = read_text,       [PXI_DIALECT] = read_dialect,   [PXI_URL] = read_url,
     [PXI_CLOCK] = read_clock,     [PXI_SYMBOL] = read_symbol,
+    [PXI_MAIL] = read_mail,       [PXI_SMTP_URL] = read_smtp_url, [PXI_SUBJECT] = read_subject,
 };
 
 bool pxi_value_read(const struct pxi_key *key, struct px_text text, void *base, char why[PXI_WHY_SIZE])

@@ -77,11 +77,31 @@ static void read_mapping(struct pxi_walk *walk, const struct pxi_keys *keys, voi
             pxi_complain(walk->load->errors, start, "'%s' is missing in %s", keys->list[i].name, keys->title);
 }
 
-static void read_limits(struct pxi_walk *walk, const struct pxi_key *key)
+static void read_section(struct pxi_walk *walk, const struct pxi_key *key, void *base)
 {
     struct pxi_place seen[PXI_KEYS_MAX] = {{0, 0}};
-    if (pxi_expect(walk, YAML_MAPPING_START_EVENT, key->name, "{connections: 10000}"))
-        read_mapping(walk, &pxi_keys_limits, &walk->load->config->limits, seen);
+    const struct pxi_keys *keys = pxi_section(key);
+    char example[48];
+    snprintf(example, sizeof example, "{%s: …}", keys->list[0].name);
+    if (pxi_expect(walk, YAML_MAPPING_START_EVENT, key->name, example))
+        read_mapping(walk, keys, (char *)base + key->offset, seen);
+}
+
+static void read_cidrs(struct pxi_walk *walk, const struct pxi_key *key)
+{
+    struct px_config_notify *notify = &walk->load->config->notify;
+    if (!pxi_expect(walk, YAML_SEQUENCE_START_EVENT, key->name, "[10.1.0.0/16]"))
+        return;
+    while (pxi_step(walk) && !pxi_at_end(walk)) {
+        if (!pxi_expect_scalar(walk, key->name))
+            continue;
+        if (notify->allowed_count == PX_ALLOWED_MAX)
+            PXI_COMPLAIN(walk, "more than %d ranges; take some away", PX_ALLOWED_MAX);
+        else if (pxi_cidr_read(pxi_scalar(walk), &notify->allowed[notify->allowed_count]))
+            notify->allowed_count++;
+        else
+            PXI_COMPLAIN(walk, "'%s': write addresses such as 10.1.0.0/16 or fd00::/8", key->name);
+    }
 }
 
 static void read_venue(struct pxi_walk *walk)
@@ -232,7 +252,10 @@ static void read_value(struct pxi_walk *walk, const struct pxi_key *key, void *b
 {
     switch (key->type) {
     case PXI_SECTION:
-        read_limits(walk, key);
+        read_section(walk, key, base);
+        break;
+    case PXI_CIDRS:
+        read_cidrs(walk, key);
         break;
     case PXI_VENUES:
         read_list(walk, key, read_venue);
