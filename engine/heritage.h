@@ -22,6 +22,7 @@ struct px_heritage {
 int px_ingest_main(const struct px_heritage *heritage);
 int px_evaluator_main(const struct px_heritage *heritage);
 int px_keeper_main(const struct px_heritage *heritage);
+int px_notify_main(const struct px_heritage *heritage);
 int px_web_main(const struct px_heritage *heritage);
 
 static inline struct px_role_slot *px_heritage_role(const struct px_heritage *heritage)

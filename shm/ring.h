@@ -26,7 +26,7 @@
 #include "base/types.h"
 #include "shm/wait.h"
 
-#define PX_RING_CONSUMERS 20
+#define PX_RING_CONSUMERS 21
 
 struct px_ring {
     _Alignas(PX_FALSE_SHARING) uint64_t intent; /* producer: events below it may be dirty */

@@ -11,6 +11,7 @@
     X(INGEST, ingest, 1)                                                                                               \
     X(EVALUATOR, evaluator, 1)                                                                                         \
     X(KEEPER, keeper, 1)                                                                                               \
+    X(NOTIFY, notify, 1)                                                                                               \
     X(WEB, web, 16)
 
 enum px_role {
@@ -20,11 +21,12 @@ enum px_role {
         PX_ROLES
 };
 
-#define PX_ROLE_SLOTS 20 /* 1 + 1 + 1 + 1 + 16; also the number of ring consumers and of RCU readers per kind */
+#define PX_ROLE_SLOTS 21 /* 1 + 1 + 1 + 1 + 1 + 16; also the number of ring consumers and of RCU readers per kind */
 #define PX_ROLE_SLOT_INGEST    1
 #define PX_ROLE_SLOT_EVALUATOR 2
 #define PX_ROLE_SLOT_KEEPER    3
-#define PX_ROLE_SLOT_WEB       4 /* + worker number 0..15 */
+#define PX_ROLE_SLOT_NOTIFY    4
+#define PX_ROLE_SLOT_WEB       5 /* + worker number 0..15 */
 
 enum px_role_state {
     PX_STATE_UNUSED,

@@ -38,6 +38,13 @@
     X(KEEP_FIRES, counter, "fires_total", "Fires made durable")                                                        \
     X(KEEP_REPEATS, counter, "fires_repeated_total", "Matches refused because the alert had fired already")            \
     X(KEEP_REQUESTS, counter, "keeper_requests_total", "Requests served by the keeper")                                \
+    X(NOTIFY_SENT, counter, "notifications_sent_total", "Attempts to deliver a notification")                          \
+    X(NOTIFY_DELIVERED, counter, "notifications_delivered_total", "Notifications that their receiver took")            \
+    X(NOTIFY_FAILED, counter, "notifications_failed_total", "Attempts that failed and will be made again")             \
+    X(NOTIFY_DEAD, counter, "notifications_dead_total", "Notifications given up; they can be replayed")                \
+    X(NOTIFY_DEFERRED, counter, "notifications_deferred_total", "Notifications held back by a limit of their channel") \
+    X(NOTIFY_REFUSED, counter, "notifications_refused_total", "Attempts refused for the address they would reach")     \
+    X(NOTIFY_FLYING, gauge, "notifications_in_flight", "Attempts under way")                                           \
     X(WEB_REQUESTS, counter, "http_requests_total", "REST requests answered")                                          \
     X(WEB_ERRORS, counter, "http_errors_total", "REST requests answered with 4xx or 5xx")                              \
     X(WEB_CONNECTIONS, gauge, "connections", "Open client connections")                                                \

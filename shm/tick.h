@@ -110,7 +110,7 @@ struct px_alert_event {
     struct px_fire fire;
     uint32_t fire_number; /* of this alert, from 1 */
     uint16_t op;
-    uint16_t spare;
+    uint16_t deliveries; /* that it has made: channels to be told by notify */
     char owner[PX_OWNER_SIZE];
     char level[PX_LEVEL_SIZE];
     char name[PX_ALERT_NAME_SIZE];

@@ -71,7 +71,8 @@ int px_alert_level(unsigned op, struct px_text level, unsigned scale, int64_t *m
 
 /* ---- the durable encoding ---- */
 
-#define ALERT_FORMAT 1
+#define ALERT_FORMAT     2
+#define ALERT_FORMAT_OLD 1 /* without channels */
 
 #define ALERT_NUMBERS(X)                                                                                               \
     X(id.hi)                                                                                                           \
@@ -99,7 +100,7 @@ int px_alert_level(unsigned op, struct px_text level, unsigned scale, int64_t *m
  */
 #define SIZE_OF(member) +sizeof(((struct px_alert *)0)->member)
 _Static_assert(1 + 0 ALERT_NUMBERS(SIZE_OF) + 5 * 2 + 0 ALERT_TEXTS(SIZE_OF) +
-                       PX_ALERT_TAGS_MAX * (2 + PX_ALERT_TAG_SIZE) <=
+                       PX_ALERT_TAGS_MAX * (2 + PX_ALERT_TAG_SIZE) + 1 + PX_ALERT_CHANNELS_MAX * sizeof(struct px_alert_id) <=
                    PX_ALERT_ENCODED_MAX,
                "the largest alert fits");
 
@@ -157,6 +158,8 @@ size_t px_alert_encode(const struct px_alert *alert, uint8_t bytes[PX_ALERT_ENCO
 #undef PUT
     for (unsigned i = 0; i < alert->tag_count; i++)
         to = put_text(to, alert->tags[i], PX_ALERT_TAG_SIZE);
+    to = put(to, &alert->channel_count, 1);
+    to = put(to, alert->channels, alert->channel_count * sizeof alert->channels[0]);
     return (size_t)(to - bytes);
 }
 
@@ -168,7 +171,7 @@ int px_alert_decode(const void *bytes, size_t n, struct px_alert *alertp)
     memset(alertp, 0, sizeof *alertp);
     alertp->asset = PX_ASSET_NONE;
     take(&from, &format, 1);
-    if (format != ALERT_FORMAT)
+    if (format != ALERT_FORMAT && format != ALERT_FORMAT_OLD)
         return PX_E_FORMAT;
 #define TAKE(member) take(&from, &alertp->member, sizeof alertp->member);
     ALERT_NUMBERS(TAKE)
@@ -180,13 +183,19 @@ int px_alert_decode(const void *bytes, size_t n, struct px_alert *alertp)
         return PX_E_FORMAT;
     for (unsigned i = 0; i < alertp->tag_count; i++)
         take_text(&from, alertp->tags[i], PX_ALERT_TAG_SIZE);
+    if (format != ALERT_FORMAT_OLD)
+        take(&from, &alertp->channel_count, 1);
+    if (alertp->channel_count > PX_ALERT_CHANNELS_MAX)
+        return PX_E_FORMAT;
+    take(&from, alertp->channels, alertp->channel_count * sizeof alertp->channels[0]);
     return from.bad || from.left > 0 ? PX_E_FORMAT : 0;
 }
 
 int px_alert_check(const struct px_alert *alert)
 {
 #define OPEN_ENDED(member) || memchr(alert->member, '\0', sizeof alert->member) == NULL
-    if (false ALERT_TEXTS(OPEN_ENDED) || alert->tag_count > PX_ALERT_TAGS_MAX)
+    if (false ALERT_TEXTS(OPEN_ENDED) || alert->tag_count > PX_ALERT_TAGS_MAX ||
+        alert->channel_count > PX_ALERT_CHANNELS_MAX)
         return PX_E_INVALID;
 #undef OPEN_ENDED
     for (unsigned i = 0; i < PX_ALERT_TAGS_MAX; i++)

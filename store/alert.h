@@ -10,6 +10,7 @@
 
 #define PX_ALERT_TAGS_MAX 8
 #define PX_ALERT_TAG_SIZE 32
+#define PX_ALERT_CHANNELS_MAX 8
 
 /* number, name in API answers */
 #define PX_ALERT_STATE_TABLE(X)                                                                                        \
@@ -40,7 +41,7 @@ struct px_alert {
     uint8_t state;     /* enum px_alert_state */
     uint8_t level_scale; /* decimals of `level`: the asset's */
     uint8_t tag_count;
-    uint8_t spare;
+    uint8_t channel_count;
     uint32_t version;                  /* from 1; the ETag */
     int64_t level;                     /* mantissa, rounded by px_alert_level */
     int64_t created_ns, last_fired_ns; /* wall; 0 = never */
@@ -49,6 +50,7 @@ struct px_alert {
     char name[PX_ALERT_NAME_SIZE];
     char message[PX_ALERT_MESSAGE_SIZE];
     char tags[PX_ALERT_TAGS_MAX][PX_ALERT_TAG_SIZE];
+    struct px_alert_id channels[PX_ALERT_CHANNELS_MAX]; /* that are told of a fire */
 };
 
 #define PX_ALERT_ID_SIZE 30 /* "al_", 26 characters, terminator */

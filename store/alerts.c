@@ -29,7 +29,8 @@ static void put_number(struct px_alerts *alerts, const char *key, uint64_t value
 
 int px_alerts_open(const char *data, const struct px_names *names, struct px_alerts **alertsp)
 {
-    static const char *const families[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta"};
+    static const char *const families[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
+                                            "channels", "deliveries", "due", "told", "storms"};
     struct px_alerts *alerts = calloc(1, sizeof *alerts);
     char path[PXI_PATH_SIZE];
 
@@ -43,6 +44,8 @@ int px_alerts_open(const char *data, const struct px_names *names, struct px_ale
         error = read_number(alerts, "eseq", &alerts->eseq);
     if (!error)
         error = read_number(alerts, "alerts", &alerts->count);
+    if (!error)
+        error = read_number(alerts, "deliveries", &alerts->deliveries);
     *alertsp = alerts;
     if (error)
         px_alerts_close(alertsp);
@@ -74,14 +77,13 @@ static struct px_alert_id *touched_place(struct px_alerts *alerts, struct px_ale
     }
 }
 
-/* Rows are read from the database, which does not know the group yet: so each alert changes once a group. */
-static bool may_touch(struct px_alerts *alerts, struct px_alert_id id)
+bool pxi_may_touch(struct px_alerts *alerts, struct px_alert_id id)
 {
     return alerts->changes < PX_ALERTS_GROUP_MAX && touched_place(alerts, id)->hi == 0 &&
            touched_place(alerts, id)->lo == 0;
 }
 
-static void touch(struct px_alerts *alerts, struct px_alert_id id)
+void pxi_touch(struct px_alerts *alerts, struct px_alert_id id)
 {
     *touched_place(alerts, id) = id;
     alerts->changes++;
@@ -163,7 +165,7 @@ int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uin
 
     if (error)
         return error;
-    if (!may_touch(alerts, made.id))
+    if (!pxi_may_touch(alerts, made.id))
         return PX_E_AGAIN;
     error = px_alerts_get(alerts, NULL, made.id, storedp);
     if (error == 0)
@@ -175,7 +177,7 @@ int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uin
         return error;
     if (count->count >= most)
         return PX_E_LIMIT;
-    touch(alerts, made.id);
+    pxi_touch(alerts, made.id);
     count_by(alerts, count, 1);
     pxi_id_key(key, made.id);
     pxi_put(&alerts->db, PXI_ALERTS_OWNERS, key, sizeof key, made.owner, strlen(made.owner));
@@ -190,7 +192,7 @@ int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_aler
     uint8_t key[PXI_ALERT_KEY];
     struct pxi_owner_count *count;
 
-    if (!may_touch(alerts, id))
+    if (!pxi_may_touch(alerts, id))
         return PX_E_AGAIN;
     int error = px_alerts_get(alerts, owner, id, gonep);
     if (error)
@@ -200,7 +202,7 @@ int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_aler
     error = owner_count(alerts, gonep->owner, &count);
     if (error)
         return error;
-    touch(alerts, id);
+    pxi_touch(alerts, id);
     count_by(alerts, count, -1);
     pxi_alert_key(key, gonep->owner, id);
     pxi_delete(&alerts->db, PXI_ALERTS_ALERTS, key, sizeof key);
@@ -221,18 +223,33 @@ static void put_event(struct px_alerts *alerts, const struct px_alert_event *eve
     put_number(alerts, "eseq", event->eseq);
 }
 
+void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx)
+{
+    alerts->render = render;
+    alerts->render_ctx = ctx;
+}
+
+/* Rendered once, when it fires: what it shows is what was true then, for every receiver and every attempt. */
+static void tell_in_words(const struct px_alerts *alerts, const struct px_alert *alert, struct px_alert_event *event)
+{
+    if (alerts->render && strstr(alert->message, "{{"))
+        alerts->render(alerts->render_ctx, alert, event, event->message);
+    else
+        memcpy(event->message, alert->message, sizeof event->message);
+}
+
 int px_alerts_fire(struct px_alerts *alerts, const struct px_fire *fire, struct px_alert_event *eventp)
 {
     struct px_alert alert;
 
-    if (!may_touch(alerts, fire->alert))
+    if (!pxi_may_touch(alerts, fire->alert))
         return PX_E_AGAIN;
     int error = px_alerts_get(alerts, NULL, fire->alert, &alert);
     if (error)
         return error;
     if (alert.state != PX_ALERT_ARMED)
         return PX_E_NOT_FOUND;
-    touch(alerts, fire->alert);
+    pxi_touch(alerts, fire->alert);
     alert.state = PX_ALERT_FIRED;
     alert.version++;
     alert.fires++;
@@ -247,9 +264,9 @@ int px_alerts_fire(struct px_alerts *alerts, const struct px_fire *fire, struct 
     memcpy(eventp->owner, alert.owner, sizeof eventp->owner);
     memcpy(eventp->level, alert.level_text, sizeof eventp->level);
     memcpy(eventp->name, alert.name, sizeof eventp->name);
-    memcpy(eventp->message, alert.message, sizeof eventp->message);
+    tell_in_words(alerts, &alert, eventp);
     put_event(alerts, eventp, alert.symbol);
-    return 0;
+    return pxi_deliveries_make(alerts, &alert, eventp, &eventp->deliveries);
 }
 
 void px_alerts_told(struct px_alerts *alerts, uint64_t eseq)

@@ -6,7 +6,9 @@
  *   events   eseq            ->  fire, with all that telling it needs
  *   mine     owner, eseq     ->  id of the alert  a user's fires are one range
  *   outbox   eseq            ->  (empty)          made durable but perhaps not told yet
- *   meta     "eseq", "alerts", "checkpoint", "count/<owner>"
+ *   meta     "eseq", "alerts", "checkpoint", "deliveries", "count/<owner>"
+ *
+ * What makes fires known outside lies in the same database: store/deliveries.h.
  *
  * Keeper only; what writes is for its main thread alone, what reads is for any thread.
  */
@@ -43,6 +45,11 @@ int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_aler
  * (any more), which is what a repeated fire finds; PX_E_AGAIN as above.
  */
 int px_alerts_fire(struct px_alerts *alerts, const struct px_fire *fire, struct px_alert_event *eventp);
+
+/* Writes the message of a fire with its placeholders filled in. */
+typedef void px_alerts_render(void *ctx, const struct px_alert *alert, const struct px_alert_event *event,
+                              char message[PX_ALERT_MESSAGE_SIZE]);
+void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx);
 
 /* The events of this eseq and before have been told: their places in the outbox go with the next commit. */
 void px_alerts_told(struct px_alerts *alerts, uint64_t eseq);

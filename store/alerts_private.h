@@ -1,8 +1,8 @@
 /* Inside store/alerts*.c and store/event.c. */
 #pragma once
 
-#include "store/alerts.h"
 #include "store/db_private.h"
+#include "store/deliveries.h"
 
 enum {
     PXI_ALERTS_DEFAULT,
@@ -12,6 +12,11 @@ enum {
     PXI_ALERTS_MINE,
     PXI_ALERTS_OUTBOX,
     PXI_ALERTS_META,
+    PXI_ALERTS_CHANNELS,
+    PXI_ALERTS_DELIVERIES,
+    PXI_ALERTS_DUE,
+    PXI_ALERTS_TOLD,
+    PXI_ALERTS_STORMS,
     PXI_ALERTS_FAMILIES
 };
 
@@ -26,6 +31,9 @@ struct px_alerts {
     struct pxi_db db;
     const struct px_names *names;
     uint64_t eseq, count;           /* with the group under way */
+    uint64_t deliveries;            /* the newest one's number, likewise */
+    px_alerts_render *render;       /* NULL: a message is told as it is */
+    void *render_ctx;
     uint64_t told_from, told_until; /* outbox rows in (from, until] go with the next commit */
     bool dirty;
     unsigned changes;
@@ -56,3 +64,14 @@ size_t pxi_event_encode(const struct px_alerts *alerts, const struct px_alert_ev
                         uint8_t bytes[PXI_EVENT_MAX]);
 int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n, struct px_alert_event *eventp);
 int pxi_event_get(const struct px_alerts *alerts, uint64_t eseq, struct px_alert_event *eventp);
+
+/* Rows are read from the database, which does not know the group yet: so each alert, channel and delivery changes once a group. */
+bool pxi_may_touch(struct px_alerts *alerts, struct px_alert_id id);
+void pxi_touch(struct px_alerts *alerts, struct px_alert_id id);
+
+int pxi_channel_of(const struct px_alerts *alerts, const char *owner, struct px_alert_id id, struct px_channel *channelp);
+void pxi_channel_put(struct px_alerts *alerts, const struct px_channel *channel);
+
+/* One delivery for each channel of the alert that takes notifications; *countp of them are new. */
+int pxi_deliveries_make(struct px_alerts *alerts, const struct px_alert *alert, const struct px_alert_event *event,
+                        uint16_t *countp);

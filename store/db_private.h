@@ -9,7 +9,7 @@
 
 #include "base/types.h"
 
-#define PXI_FAMILIES_MAX 8
+#define PXI_FAMILIES_MAX 16
 #define PXI_PATH_SIZE    320
 
 struct pxi_db {

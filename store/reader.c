@@ -371,3 +371,168 @@ int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantine
     request.range = *range;
     return ask_range(reader, PX_WIRE_TICKS, &request, &rows, pagep, NULL);
 }
+
+/* ---- channels and deliveries ---- */
+
+static void ask_about(struct px_wire_request *request, const char *owner, struct px_alert_id id)
+{
+    memset(request, 0, sizeof *request);
+    set_owner(request, owner);
+    request->alert.id = id;
+}
+
+/* A request whose good answer is one row. */
+static int ask_one(struct px_reader *reader, enum px_wire_kind kind, const struct px_wire_request *request, void *rowp,
+                   size_t size, bool *againp)
+{
+    struct px_wire_answer answer;
+    struct rows rows = {rowp, size, 1};
+    int result = ask(reader, kind, request, &rows, &answer, againp);
+
+    return (result == 0 || result == PX_E_EXISTS) && answer.count != 1 ? PX_E_FORMAT : result;
+}
+
+int px_reader_channel_put(struct px_reader *reader, const struct px_channel *channel, struct px_channel *storedp)
+{
+    struct px_wire_request request;
+    bool again;
+    int result = px_channel_check(channel);
+
+    if (result)
+        return result;
+    ask_about(&request, channel->owner, channel->id);
+    request.channel = *channel;
+    result = ask_one(reader, PX_WIRE_CHANNEL_PUT, &request, storedp, sizeof *storedp, &again);
+    return result == PX_E_EXISTS && again ? 0 : result;
+}
+
+int px_reader_channel_get(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_channel *channelp)
+{
+    struct px_wire_request request;
+    bool again;
+
+    ask_about(&request, owner, id);
+    return ask_one(reader, PX_WIRE_CHANNEL_GET, &request, channelp, sizeof *channelp, &again);
+}
+
+int px_reader_channel_delete(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    ask_about(&request, owner, id);
+    request.alert.version = version;
+    int result = ask(reader, PX_WIRE_CHANNEL_DELETE, &request, &no_rows, &answer, &again);
+    return result == PX_E_NOT_FOUND && again ? 0 : result;
+}
+
+int px_reader_channel_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
+                           struct px_channel *channels, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {channels, sizeof *channels, limit};
+    bool again;
+
+    if (!limit_ok(limit))
+        return PX_E_INVALID;
+    ask_about(&request, owner, (struct px_alert_id){0, 0});
+    request.after = *after;
+    request.range.limit = limit;
+    int result = ask(reader, PX_WIRE_CHANNEL_LIST, &request, &rows, &answer, &again);
+    if (result)
+        return result;
+    *countp = answer.count;
+    *morep = answer.more;
+    *nextp = answer.next_alert;
+    return 0;
+}
+
+int px_reader_channel_test(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_delivery *madep)
+{
+    struct px_wire_request request;
+    bool again;
+
+    ask_about(&request, owner, id);
+    return ask_one(reader, PX_WIRE_CHANNEL_TEST, &request, madep, sizeof *madep, &again);
+}
+
+int px_reader_delivery_get(struct px_reader *reader, const char *owner, uint64_t number, struct px_delivery *deliveryp)
+{
+    struct px_wire_request request;
+    bool again;
+
+    ask_about(&request, owner, (struct px_alert_id){0, 0});
+    request.since = number;
+    return ask_one(reader, PX_WIRE_DELIVERY_GET, &request, deliveryp, sizeof *deliveryp, &again);
+}
+
+int px_reader_delivery_list(struct px_reader *reader, const char *owner, enum px_delivery_state state, uint64_t before,
+                            uint32_t limit, struct px_delivery *list, uint32_t *countp, bool *morep, uint64_t *nextp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {list, sizeof *list, limit};
+    bool again;
+
+    if (!limit_ok(limit))
+        return PX_E_INVALID;
+    ask_about(&request, owner, (struct px_alert_id){0, 0});
+    request.alert.state = (uint8_t)state;
+    request.since = before;
+    request.range.limit = limit;
+    int result = ask(reader, PX_WIRE_DELIVERY_LIST, &request, &rows, &answer, &again);
+    if (result)
+        return result;
+    *countp = answer.count;
+    *morep = answer.more;
+    *nextp = (uint64_t)answer.prior;
+    return 0;
+}
+
+int px_reader_delivery_replay(struct px_reader *reader, const char *owner, uint64_t number, struct px_delivery *nowp)
+{
+    struct px_wire_request request;
+    bool again;
+
+    ask_about(&request, owner, (struct px_alert_id){0, 0});
+    request.since = number;
+    int result = ask_one(reader, PX_WIRE_DELIVERY_REPLAY, &request, nowp, sizeof *nowp, &again);
+    return result == PX_E_EXISTS && again ? 0 : result;
+}
+
+int px_reader_delivery_replay_dead(struct px_reader *reader, const char *owner, uint32_t *countp, bool *morep)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    ask_about(&request, owner, (struct px_alert_id){0, 0});
+    int result = ask(reader, PX_WIRE_DELIVERY_REPLAY_DEAD, &request, &no_rows, &answer, &again);
+    if (result)
+        return result;
+    *countp = (uint32_t)answer.prior;
+    *morep = answer.more;
+    return 0;
+}
+
+int px_reader_turn(struct px_reader *reader, const struct px_turn *turn, struct px_job *jobs, uint32_t *countp,
+                   int64_t *next_nsp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {jobs, sizeof *jobs, turn->want};
+    bool again;
+
+    if (turn->count > PX_REPORTS_MAX || turn->want > PX_JOBS_MAX)
+        return PX_E_INVALID;
+    ask_about(&request, NULL, (struct px_alert_id){0, 0});
+    request.turn = *turn;
+    int result = ask(reader, PX_WIRE_NOTIFY_TURN, &request, &rows, &answer, &again);
+    if (result)
+        return result;
+    *countp = answer.count;
+    *next_nsp = answer.prior;
+    return 0; /* what an answer that was lost had leased comes again: the keeper has been started anew */
+}

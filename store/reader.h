@@ -12,6 +12,7 @@
 
 #include "store/alert.h"
 #include "store/candle.h"
+#include "store/delivery.h"
 
 struct px_reader; /* opaque */
 
@@ -116,3 +117,37 @@ int px_reader_candles(struct px_reader *reader, px_asset_id asset, uint32_t inte
 /* Trades; quarantined ones only when asked for. */
 int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantined, const struct px_range *range,
                     struct px_trade *trades, struct px_page *pagep);
+
+/* ---- channels and deliveries ---- */
+
+/*
+ * Version 0: put if nobody has its id; else it replaces the record that has this version. 0 and the record in *storedp, durable.
+ * PX_E_EXISTS (with the one of this owner), PX_E_FORBIDDEN, PX_E_LIMIT, PX_E_NOT_FOUND, PX_E_PRECONDITION, PX_E_DISK.
+ */
+int px_reader_channel_put(struct px_reader *reader, const struct px_channel *channel, struct px_channel *storedp);
+int px_reader_channel_get(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_channel *channelp);
+int px_reader_channel_delete(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version);
+int px_reader_channel_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
+                           struct px_channel *channels, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);
+
+/* Sends something that no alert has caused. A repeated call may send twice. */
+int px_reader_channel_test(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_delivery *madep);
+
+int px_reader_delivery_get(struct px_reader *reader, const char *owner, uint64_t number, struct px_delivery *deliveryp);
+
+/* Newest first, below number `before` (0: all). A page may be short and say `more`: go on with *nextp. */
+int px_reader_delivery_list(struct px_reader *reader, const char *owner, enum px_delivery_state state, uint64_t before,
+                            uint32_t limit, struct px_delivery *list, uint32_t *countp, bool *morep, uint64_t *nextp);
+
+/* Once more, under its old name. PX_E_EXISTS: it is under way anyhow. */
+int px_reader_delivery_replay(struct px_reader *reader, const char *owner, uint64_t number, struct px_delivery *nowp);
+
+/* All dead ones of the owner, as many as one call may: *countp; *morep: call again. */
+int px_reader_delivery_replay_dead(struct px_reader *reader, const char *owner, uint32_t *countp, bool *morep);
+
+/*
+ * notify's one exchange: what has become of some deliveries, and up to turn->want others to send. *next_nsp: when the next is due (wall),
+ * 0 for none. After any error the answer may be lost: say `fresh` in the next turn, so that what it leased comes again. notify only.
+ */
+int px_reader_turn(struct px_reader *reader, const struct px_turn *turn, struct px_job *jobs, uint32_t *countp,
+                   int64_t *next_nsp);

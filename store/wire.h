@@ -21,7 +21,17 @@
     X(ALERT_LIST, struct px_alert)                                                                                     \
     X(EVENTS, struct px_alert_event)                                                                                   \
     X(CANDLES, struct px_candle)                                                                                       \
-    X(TICKS, struct px_trade)
+    X(TICKS, struct px_trade)                                                                                          \
+    X(CHANNEL_PUT, struct px_channel)                                                                                  \
+    X(CHANNEL_GET, struct px_channel)                                                                                  \
+    X(CHANNEL_DELETE, char)                                                                                            \
+    X(CHANNEL_LIST, struct px_channel)                                                                                 \
+    X(CHANNEL_TEST, struct px_delivery)                                                                                \
+    X(DELIVERY_GET, struct px_delivery)                                                                                \
+    X(DELIVERY_LIST, struct px_delivery)                                                                               \
+    X(DELIVERY_REPLAY, struct px_delivery)                                                                             \
+    X(DELIVERY_REPLAY_DEAD, char)                                                                                      \
+    X(NOTIFY_TURN, struct px_job)
 
 enum px_wire_kind {
     PX_WIRE_NONE,
@@ -42,13 +52,18 @@ _Static_assert(sizeof(struct px_wire_head) == 16, "a frame's head");
 /* Body of every request; what a kind does not need is zero. */
 struct px_wire_request {
     struct px_alert
-        alert; /* create: the record; else id, owner ("" = anybody), symbol, tags[0], state as filters, version */
+        alert; /* create: the record; else id, owner ("" = anybody), symbol, tags[0], state as filters, version;
+               channels and deliveries use id, owner, state and version in the same way, `since` is a delivery's number */
     struct px_alert_cursor after;
     struct px_range range; /* limit for lists too */
     uint64_t since;
     px_asset_id asset;
     uint32_t interval_s;
     bool flag; /* candles: partial; ticks: quarantined */
+    union {
+        struct px_channel channel; /* put: the record */
+        struct px_turn turn;
+    };
 };
 
 /* Opens every answer; `count` rows follow, aligned for the widest member of any. */

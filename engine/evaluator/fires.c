@@ -12,17 +12,15 @@ struct occasion { /* what made an alert fire */
     const struct px_extremes_value *missed;
 };
 
-/*
- * The keeper may be restarting: wait for it, beating on, so that nothing is lost. Ticks wait in their ring meanwhile. Whoever kills
- * this process here leaves the tick uncommitted, and the next start matches it again.
- */
+/* The keeper may be restarting: wait for it, beating on, so that nothing is lost. Ticks wait in their ring meanwhile. */
 static void push_surely(struct pxi_evaluator *evaluator, const struct px_fire *fire)
 {
     const struct timespec pause = {0, PX_NS_PER_MS};
 
     while (px_queue_push(evaluator->shm->fires, fire) == PX_E_FULL) {
+        if (px_heritage_terminating(evaluator->heritage))
+            return; /* the tick is not committed yet: the next start matches it again */
         px_queue_wake(evaluator->shm->fires);
-        px_rcu_quiesce(evaluator->shm->domain, evaluator->heritage->slot); /* nothing of the region is held here */
         px_heritage_beat(evaluator->heritage);
         nanosleep(&pause, NULL);
     }

@@ -71,6 +71,7 @@ int pxi_fires_init(struct pxi_keeper *keeper)
     error = px_alerts_open(keeper->heritage->config->data, keeper->names, &keeper->alerts);
     if (error)
         return error;
+    px_alerts_render_set(keeper->alerts, pxi_notice_render, keeper);
     px_stat_set(keeper->stats, PX_STAT_KEEP_ALERTS, px_alerts_count(keeper->alerts));
     px_ring_takeover(keeper->shm->events, keeper->shm->events_yard);
     return tell_outbox(keeper);

@@ -12,7 +12,7 @@
 
 #include "engine/heritage.h"
 #include "engine/keeper/minutes.h"
-#include "store/alerts.h"
+#include "store/deliveries.h"
 #include "store/hist.h"
 #include "store/space.h"
 #include "store/wire.h"
@@ -63,8 +63,12 @@ struct pxi_task {
     unsigned client; /* of the server, and which of those that had the place */
     uint32_t serial;
     struct px_wire_head head;
-    struct px_alert alert;  /* asked for */
-    struct px_alert stored; /* answered */
+    struct px_wire_request request;
+    struct px_alert stored; /* answered, of an alert */
+    void *rows;             /* answered, of anything else; whoever takes the finished task frees it */
+    uint32_t row_count;
+    bool more;
+    int64_t prior;
     int result;
     bool arms;         /* an arm record of its own goes with it */
     uint64_t record;   /* in the backlog; PXI_BY_STREAM */
@@ -128,6 +132,7 @@ struct pxi_keeper {
     struct px_fire *fires;         /* PXI_FIRE_GROUP */
     struct px_alert_event *events; /* likewise */
     px_mono idle_since;
+    bool released; /* the leases of before this keeper */
 };
 
 /* Each turn does a bounded piece of work. > 0: there was some; 0: none; PX_E_*: the store failed and the process must
@@ -147,7 +152,7 @@ void pxi_tasks_fini(struct pxi_keeper *keeper);
 int pxi_tasks_turn(struct pxi_keeper *keeper);
 bool pxi_tasks_queued(struct pxi_tasks *tasks);
 /* Server thread: PX_E_AGAIN when there are too many already. */
-int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_alert *alert,
+int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_wire_request *request,
                     unsigned client, uint32_t serial);
 bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp); /* a finished one */
 /* arms.c says: this record went to this position of the arm queue; a stream begins, which holds all; look who has been
@@ -155,6 +160,14 @@ bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp); /* a finish
 void pxi_tasks_pushed(struct pxi_keeper *keeper, uint64_t record, uint64_t position);
 void pxi_tasks_streamed(struct pxi_keeper *keeper);
 void pxi_tasks_heard(struct pxi_keeper *keeper);
+
+/* notices.c: writes of channels and deliveries, as part of the group under way. */
+bool pxi_is_notice(unsigned kind);
+int pxi_notice_put(struct pxi_keeper *keeper, struct pxi_task *task);
+void pxi_notice_render(void *ctx, const struct px_alert *alert, const struct px_alert_event *event,
+                       char message[PX_ALERT_MESSAGE_SIZE]);
+int pxi_notice_read(const struct pxi_keeper *keeper, unsigned kind, const struct px_wire_request *request, void *rows,
+                    struct px_wire_answer *answer);
 
 void pxi_arms_fini(struct pxi_arms *arms);
 int pxi_arms_turn(struct pxi_keeper *keeper);

@@ -174,7 +174,7 @@ static int read_rows(const struct pxi_keeper *keeper, const struct request *requ
     case PX_WIRE_TICKS:
         return read_ticks(keeper, body, rows, answer);
     default:
-        return PX_E_INVALID;
+        return pxi_notice_read(keeper, request->head.kind, body, rows, answer);
     }
 }
 
@@ -205,8 +205,11 @@ static void serve_read(struct pxi_server *server, struct client *client)
 
 static void reply_task(struct pxi_server *server, struct client *client, const struct pxi_task *task)
 {
-    char *frame = calloc(1, sizeof(struct answer) + sizeof task->stored);
-    bool has_row = task->head.kind == PX_WIRE_ALERT_CREATE && (task->result == 0 || task->result == PX_E_EXISTS);
+    bool good = task->result == 0 || task->result == PX_E_EXISTS;
+    bool has_row = task->head.kind == PX_WIRE_ALERT_CREATE && good;
+    const void *rows = has_row ? &task->stored : task->rows;
+    uint32_t count = has_row ? 1 : good && task->rows ? task->row_count : 0;
+    char *frame = calloc(1, sizeof(struct answer) + count * row_sizes[task->head.kind]);
 
     if (!frame) {
         drop(client);
@@ -214,19 +217,23 @@ static void reply_task(struct pxi_server *server, struct client *client, const s
     }
     struct answer *answer = (struct answer *)(void *)frame;
     answer->body.result = task->result;
-    answer->body.count = has_row;
-    memcpy(frame + sizeof *answer, &task->stored, sizeof task->stored);
+    answer->body.count = count;
+    answer->body.more = task->more;
+    answer->body.prior = task->prior;
+    if (count > 0)
+        memcpy(frame + sizeof *answer, rows, count * row_sizes[task->head.kind]);
     client->waits = false;
     reply(server, client, &task->head, frame);
 }
 
 static void serve_write(struct pxi_server *server, struct client *client)
 {
-    struct pxi_task refused = {.head = client->in.head};
+    static struct pxi_task refused; /* large; this thread is the one that refuses */
 
     client->waits = true;
     watch(server, EPOLL_CTL_MOD, client->fd, 0, (uint64_t)(client - server->client));
-    refused.result = pxi_task_submit(&server->keeper->tasks, &client->in.head, &client->in.body.alert,
+    refused.head = client->in.head;
+    refused.result = pxi_task_submit(&server->keeper->tasks, &client->in.head, &client->in.body,
                                      (unsigned)(client - server->client), client->serial);
     if (refused.result)
         reply_task(server, client, &refused);
@@ -244,6 +251,7 @@ static void take_finished(struct pxi_server *server)
 
         if (client->fd >= 0 && client->serial == task.serial && client->waits)
             reply_task(server, client, &task);
+        free(task.rows);
     }
 }
 
@@ -269,7 +277,8 @@ static void take_request(struct pxi_server *server, struct client *client)
         return;
     }
     px_stat_add(server->keeper->stats, PX_STAT_KEEP_REQUESTS, 1);
-    if (client->in.head.kind == PX_WIRE_ALERT_CREATE || client->in.head.kind == PX_WIRE_ALERT_DELETE)
+    if (client->in.head.kind == PX_WIRE_ALERT_CREATE || client->in.head.kind == PX_WIRE_ALERT_DELETE ||
+        pxi_is_notice(client->in.head.kind))
         serve_write(server, client);
     else
         serve_read(server, client);

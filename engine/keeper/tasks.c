@@ -56,7 +56,7 @@ static void set_state(struct pxi_task *task, enum pxi_task_state state)
 
 /* ---- the server thread's side ---- */
 
-int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_alert *alert,
+int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_wire_request *request,
                     unsigned client, uint32_t serial)
 {
     struct pxi_task *task = NULL;
@@ -68,7 +68,11 @@ int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, co
     if (task) {
         set_state(task, PXI_TASK_QUEUED);
         task->head = *head;
-        task->alert = *alert;
+        task->request = *request;
+        task->rows = NULL;
+        task->row_count = 0;
+        task->more = false;
+        task->prior = 0;
         task->client = client;
         task->serial = serial;
         fifo_put(&tasks->queued, (uint16_t)(task - tasks->task));
@@ -136,13 +140,30 @@ static struct pxi_task *next_task(struct pxi_tasks *tasks)
 static int put_into_group(struct pxi_keeper *keeper, struct pxi_task *task)
 {
     const struct px_config_limits *limits = &keeper->heritage->config->limits;
-    const struct px_alert *alert = &task->alert;
+    const struct px_alert *alert = &task->request.alert;
 
+    if (pxi_is_notice(task->head.kind))
+        return pxi_notice_put(keeper, task);
     if (task->head.kind == PX_WIRE_ALERT_DELETE)
         return px_alerts_delete(keeper->alerts, alert->owner, alert->id, alert->version, &task->stored);
     if (keeper->tasks.space != PX_SPACE_FINE)
         return px_alerts_get(keeper->alerts, alert->owner, alert->id, &task->stored) == 0 ? PX_E_EXISTS : PX_E_DISK;
     return px_alerts_create(keeper->alerts, alert, limits->alerts_per_owner, &task->stored);
+}
+
+/* notify's own writes may be lost with the power: then it sends again, under the same name. */
+static bool wants_sync(struct pxi_task *const *group, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (group[i]->head.kind != PX_WIRE_NOTIFY_TURN)
+            return true;
+    return false;
+}
+
+static bool concerns_evaluator(const struct pxi_task *task)
+{
+    return !pxi_is_notice(task->head.kind) &&
+           (task->result == 0 || (task->result == PX_E_EXISTS && task->stored.state == PX_ALERT_ARMED));
 }
 
 /* A durable write is now told to the evaluator; one that found its alert there waits until everything before has been
@@ -171,7 +192,7 @@ static int commit_group(struct pxi_keeper *keeper, struct pxi_task **group, unsi
     int error;
 
     pxi_crash_point("write-before-sync");
-    error = dirty ? px_alerts_commit(keeper->alerts, true) : 0;
+    error = dirty ? px_alerts_commit(keeper->alerts, wants_sync(group, count)) : 0;
     if (error)
         return error;
     pxi_crash_point("write-after-sync");
@@ -181,7 +202,7 @@ static int commit_group(struct pxi_keeper *keeper, struct pxi_task **group, unsi
         px_stat_set(keeper->stats, PX_STAT_KEEP_ALERTS, px_alerts_count(keeper->alerts));
     }
     for (unsigned i = 0; i < count; i++) {
-        if (group[i]->result == 0 || (group[i]->result == PX_E_EXISTS && group[i]->stored.state == PX_ALERT_ARMED))
+        if (concerns_evaluator(group[i]))
             wait_for_evaluator(keeper, group[i]);
         else
             finish(&keeper->tasks, group[i], group[i]->result);
@@ -227,7 +248,7 @@ int pxi_tasks_turn(struct pxi_keeper *keeper)
             count = 0;
             task->result = put_into_group(keeper, task);
         }
-        task->arms = task->result == 0 && task->stored.asset != PX_ASSET_NONE;
+        task->arms = task->result == 0 && !pxi_is_notice(task->head.kind) && task->stored.asset != PX_ASSET_NONE;
         if (task->result == PX_E_IO)
             return PX_E_IO;
         group[count++] = task;

@@ -59,7 +59,7 @@ static void take_signals(struct pxi_supervisor *supervisor)
 /* In this order, each when the one before has gone: no new clients, no new ticks, no new fires, then the store. */
 static void drain(struct pxi_supervisor *supervisor)
 {
-    static const enum px_role order[] = {PX_ROLE_WEB, PX_ROLE_INGEST, PX_ROLE_EVALUATOR, PX_ROLE_KEEPER};
+    static const enum px_role order[] = {PX_ROLE_WEB, PX_ROLE_INGEST, PX_ROLE_EVALUATOR, PX_ROLE_NOTIFY, PX_ROLE_KEEPER};
     bool late = px_mono_since(px_mono_now(), supervisor->stop_began) > DRAIN_NS;
 
     for (unsigned i = 0; i < PX_COUNT_OF(order); i++) {

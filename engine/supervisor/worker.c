@@ -36,6 +36,7 @@ void pxi_workers_plan(struct pxi_supervisor *supervisor)
     plan(supervisor, PX_ROLE_KEEPER, PX_ROLE_SLOT_KEEPER, 0, px_keeper_main, PX_SHM_READ_WRITE, 20);
     plan(supervisor, PX_ROLE_EVALUATOR, PX_ROLE_SLOT_EVALUATOR, 0, px_evaluator_main, PX_SHM_READ_WRITE, 5);
     plan(supervisor, PX_ROLE_INGEST, PX_ROLE_SLOT_INGEST, 0, px_ingest_main, PX_SHM_READ_WRITE, 5);
+    plan(supervisor, PX_ROLE_NOTIFY, PX_ROLE_SLOT_NOTIFY, 0, px_notify_main, PX_SHM_READ_ONLY, 20);
     for (unsigned i = 0; i < supervisor->config->web_workers; i++)
         plan(supervisor, PX_ROLE_WEB, PX_ROLE_SLOT_WEB + i, i, px_web_main, PX_SHM_READ_ONLY, 5);
 }

@@ -20,7 +20,7 @@ from decimal import Decimal
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import harness
 
-ROLES = ["ingest", "evaluator", "keeper", "web"]
+ROLES = ["ingest", "evaluator", "keeper", "notify", "web"]
 OPS = ["crossing_up", "crossing_down", "greater_or_equal", "less_or_equal"]
 
 

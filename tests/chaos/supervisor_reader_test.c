@@ -65,6 +65,11 @@ int px_web_main(const struct px_heritage *heritage)
     return unused();
 }
 
+int px_notify_main(const struct px_heritage *heritage)
+{
+    return unused();
+}
+
 static uint64_t seen(void)
 {
     return px_load_acquire(&supervisor.shm.rcu_slots->reader[SLOT].seen);

@@ -46,6 +46,11 @@ int px_web_main(const struct px_heritage *heritage)
     return never();
 }
 
+int px_notify_main(const struct px_heritage *heritage)
+{
+    return never();
+}
+
 /* A supervisor that starts with these files from the manager, in either order. */
 static struct pxi_supervisor start(int first, int second)
 {

@@ -141,7 +141,7 @@ def test_01_answers(engine):
 def test_02_is_ready(engine):
     verbose = engine.get("/readyz?verbose")
     roles = [worker["role"] for worker in verbose.json["workers"]]
-    assert roles == ["supervisor", "ingest", "evaluator", "keeper", "web", "web"], roles
+    assert roles == ["supervisor", "ingest", "evaluator", "keeper", "notify", "web", "web"], roles
     status = engine.get("/api/v1/status").json
     assert status["state"] == "ready" and re.fullmatch(r"k\d+", status["epoch"]), status
 

@@ -47,7 +47,7 @@ def each_process_has_its_own_view(engine):
         for pid in pids:
             found = mappings(pid)
             assert set(found) == {"pxengine", "pxengine-yard"} and all(len(m) == 1 for m in found.values()), (role, found)
-            wanted = "r--s" if role == "web" else "rw-s"
+            wanted = "r--s" if role in ("web", "notify") else "rw-s"
             assert found["pxengine"][0][1] == wanted, f"{role} has the data {found['pxengine'][0][1]}"
             assert found["pxengine-yard"][0][1] == "rw-s", role
             assert not descriptors(pid), f"{role} has kept {descriptors(pid)}"

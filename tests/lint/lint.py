@@ -17,7 +17,7 @@ FOLDERS = ("base", "shm", "net", "feed", "store", "engine", "web", "tools", "tes
 
 # A file under the folder on the left may include what is on the right: a folder with all below it, or one header. The longest
 # folder that fits counts. What lies in the same folder is always allowed, a *_private.h nowhere else.
-STORE_WORDS = ("store/reader.h", "store/alert.h", "store/candle.h", "store/wire.h")
+STORE_WORDS = ("store/reader.h", "store/alert.h", "store/candle.h", "store/channel.h", "store/delivery.h", "store/wire.h")
 ARROWS = {
     "base": (),
     "shm": ("base",),
@@ -29,6 +29,7 @@ ARROWS = {
     "engine/ingest": ("base", "shm", "net", "feed", "engine/heritage.h"),
     "engine/evaluator": ("base", "shm", "engine/heritage.h"),
     "engine/keeper": ("base", "shm", "store", "engine/heritage.h"),
+    "engine/notify": ("base", "shm", "engine/heritage.h") + STORE_WORDS,
     "web": ("base", "shm", "net", "engine/heritage.h") + STORE_WORDS,
     "tools": ("base", "net"),
     "tools/pxshm": ("base", "shm"),
@@ -42,6 +43,7 @@ CONFINED = {
     r"urcu": (None, ("engine/supervisor", "the supervisor forks, so it has no liburcu")),
     r"yaml\.h": (("base", "tests"), "configuration is read in base/config*.c alone"),
     r"civetweb\.h": (("web", "tests"), "HTTP is web's"),
+    r"curl/": (("engine/notify", "tests"), "what goes out goes through notify"),
     r"wslay/": (("net", "tests"), "WebSocket framing is net's"),
 }
 

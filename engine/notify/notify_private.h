@@ -1,0 +1,130 @@
+/*
+ * Inside engine/notify/. One main thread, which owns libcurl and talks to the keeper, and one that waits on the event ring:
+ *
+ *   event ring ──► waker.c ──(wakes)──► main.c ──── turn: reports, claims ────► keeper.sock
+ *                                         │ jobs                    ▲ reports
+ *                                         ▼                         │
+ *                        gates.c ──► flights.c (libcurl multi) ─────┘
+ *                    limits of a       body.c sign.c    webhook
+ *                      channel         mail.c           e-mail
+ *                                      push.c           web push
+ *
+ * Nothing durable lives here: what this process holds is leased from the keeper, and comes again when it dies.
+ */
+#pragma once
+
+#include <curl/curl.h>
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "engine/heritage.h"
+#include "store/reader.h"
+
+#define PXI_FLIGHTS      256  /* attempts under way */
+#define PXI_FLIGHTS_EACH 16   /* of them to one channel, so that a dead receiver leaves room for the others */
+#define PXI_GATES        1024 /* channels whose pace is known; the one longest unused is forgotten */
+#define PXI_REPORTS      (2 * PXI_FLIGHTS)
+#define PXI_BODY_MAX     4096
+#define PXI_REPLY_MAX    (64 * 1024)
+#define PXI_DEADLINE_MS  5000
+
+/* ---- gates.c: how fast a channel may be told ---- */
+
+struct pxi_gate {
+    struct px_alert_id channel; /* {0, 0}: free */
+    int64_t used_ns;            /* wall; for forgetting */
+    int64_t closed_until_ns;    /* wall; what the receiver asked for, or its last failures */
+    int64_t tokens_ns;          /* time saved up: a notification costs 60 s / per_minute */
+    uint32_t flying, failures;  /* attempts under way; failures in a row */
+};
+
+struct pxi_gates {
+    struct pxi_gate gate[PXI_GATES];
+};
+
+/* The channel's gate, made when it is new. NULL when all of them have attempts under way. */
+struct pxi_gate *pxi_gate_of(struct pxi_gates *gates, struct px_alert_id channel, int64_t now_ns);
+
+/* 0: it may go, and is counted; else when to ask again (wall). */
+int64_t pxi_gate_pass(struct pxi_gate *gate, const struct px_channel *channel, int64_t now_ns);
+
+/* ---- flights.c ---- */
+
+struct pxi_flight {
+    CURL *easy; /* kept over flights, with its settings made anew for each */
+    struct curl_slist *headers;
+    struct pxi_notify *notify;
+    struct px_job job;
+    bool used, sent; /* sent: what the receiver answers is this attempt's */
+    int64_t began_ns;
+    px_mono began;
+    size_t reply_len, body_len, body_sent;
+    bool refused; /* by its address */
+    char signature[104];
+    char body[PXI_BODY_MAX + 512];
+    char error[CURL_ERROR_SIZE];
+};
+
+/* A push service's key pair of ours: VAPID. */
+struct pxi_vapid {
+    void *key;           /* EVP_PKEY; NULL: no web push */
+    char public_key[96]; /* base64url, as browsers want it */
+};
+
+struct pxi_notify {
+    const struct px_heritage *heritage;
+    struct px_stats *stats;
+    struct px_reader *reader;
+    CURLM *multi;
+    struct pxi_gates gates;
+    struct pxi_vapid vapid;
+    char smtp_password[128];
+    struct pxi_flight flight[PXI_FLIGHTS];
+    unsigned flying;
+    struct px_report report[PXI_REPORTS]; /* for the keeper, in order */
+    unsigned reports;
+    struct px_turn turn;
+    struct px_job jobs[PX_JOBS_MAX];
+    bool fresh, more; /* more: the keeper has others that are due */
+    int64_t next_ns;  /* wall: when the next is due; 0 = none known */
+    px_mono asked;
+    /* the waker */
+    pthread_t thread;
+    bool waking;
+    uint32_t news, stop; /* flags between the two threads */
+};
+
+int pxi_flights_init(struct pxi_notify *notify);
+void pxi_flights_fini(struct pxi_notify *notify);
+void pxi_flight_start(struct pxi_notify *notify, const struct px_job *job);
+void pxi_flights_collect(struct pxi_notify *notify); /* those that have ended, into reports */
+bool pxi_flight_has(const struct pxi_notify *notify, uint64_t number);
+
+/* ---- jobs.c: between the keeper and the flights ---- */
+
+/* One exchange with the keeper; starts what it gives. 0, or an error when the keeper is not there. */
+int pxi_jobs_turn(struct pxi_notify *notify);
+void pxi_report(struct pxi_notify *notify, const struct px_report *report);
+
+/* ---- waker.c ---- */
+
+int pxi_waker_start(struct pxi_notify *notify);
+void pxi_waker_stop(struct pxi_notify *notify);
+
+/* ---- what is sent ---- */
+
+/* The notification in JSON, or the rendered message; returns the length, 0 when it does not fit. *jsonp: it is JSON. */
+size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char body[PXI_BODY_MAX], bool *jsonp);
+
+/* Whole mails: headers and text. Returns the length, 0 when it does not fit. */
+size_t pxi_mail_write(const struct pxi_notify *notify, const struct px_job *job, int64_t now_ns, char *to, size_t size);
+
+/* Reads or makes <data>/vapid.pem, and tells browsers' key in <data>/vapid.pub. */
+int pxi_vapid_open(const char *data, struct pxi_vapid *vapid);
+void pxi_vapid_close(struct pxi_vapid *vapid);
+/* "Authorization: vapid t=…, k=…" for the push service of `endpoint`. */
+int pxi_vapid_header(const struct pxi_vapid *vapid, const char *subject, const char *endpoint, int64_t now_s, char *to,
+                     size_t size);
+
+/* What an op is called in notifications; "unknown". */
+const char *pxi_op_name(unsigned op);

@@ -1,0 +1,108 @@
+/*
+ * A delivery: one fire on its way to one channel, with what became of every attempt.
+ *
+ *                claim                 report: 2xx
+ *   pending ─────────────► delivering ─────────────► delivered
+ *      ▲                     │    │ ▲
+ *      │ report: not now     │    │ └──── claim, when due ──── failed
+ *      └─────────────────────┘    ├──── report: try again ───────▲
+ *      ▲                          └──── report: 410, or its time is up ───► dead
+ *      └────────────────────────────────── replay ───────────────────────────┘
+ *
+ * Made by the keeper in the batch that makes the fire durable, so neither is there without the other. `delivering` is a lease: when
+ * notify dies, the keeper gives it out again. So a receiver may hear a fire twice, and under one id: `ev_<alert>_<fire>`.
+ */
+#pragma once
+
+#include "store/channel.h"
+
+/* number, name in the API */
+#define PX_DELIVERY_STATE_TABLE(X)                                                                                     \
+    X(PENDING, 1, "pending")                                                                                           \
+    X(DELIVERING, 2, "delivering")                                                                                     \
+    X(DELIVERED, 3, "delivered")                                                                                       \
+    X(FAILED, 4, "failed")                                                                                             \
+    X(DEAD, 5, "dead")
+
+enum px_delivery_state {
+    PX_DELIVERY_ANY = 0,
+#define PX_DELIVERY_ENUM(NAME, number, name) PX_DELIVERY_##NAME = (number),
+    PX_DELIVERY_STATE_TABLE(PX_DELIVERY_ENUM)
+#undef PX_DELIVERY_ENUM
+};
+
+#define PX_ATTEMPTS_KEPT      16
+#define PX_ATTEMPT_ERROR_SIZE 56
+
+struct px_attempt {
+    int64_t time_ns; /* wall, when it began */
+    uint32_t latency_us;
+    int32_t status; /* HTTP's or SMTP's; 0: there was none */
+    char error[PX_ATTEMPT_ERROR_SIZE];
+};
+
+struct px_delivery {
+    uint64_t number;                   /* counts deliveries for ever, from 1; "dl_<number>" in text */
+    uint64_t eseq;                     /* the fire; 0: a test, nothing has fired */
+    struct px_alert_id alert, channel; /* a test has no alert */
+    uint32_t fire_number;
+    uint32_t attempts; /* all of them; the last PX_ATTEMPTS_KEPT are kept */
+    uint32_t count;    /* fires that it tells of */
+    uint32_t state;    /* enum px_delivery_state */
+    int64_t created_ns, due_ns, expires_ns;
+    char owner[PX_OWNER_SIZE];
+    struct px_attempt attempt[PX_ATTEMPTS_KEPT]; /* attempt i, from 0, at i % PX_ATTEMPTS_KEPT */
+};
+
+#define PX_DELIVERY_ID_SIZE  24
+#define PX_DELIVERY_NAME_SIZE 48
+
+void px_delivery_id_format(uint64_t number, char text[PX_DELIVERY_ID_SIZE]); /* "dl_17" */
+int px_delivery_id_parse(struct px_text text, uint64_t *numberp);            /* PX_E_FORMAT */
+
+/* What a receiver knows it by, the same over retries and restarts: "ev_<alert>_<fire>"; "ev_test_<number>". */
+void px_delivery_name(const struct px_delivery *delivery, char text[PX_DELIVERY_NAME_SIZE]);
+
+const char *px_delivery_state_name(unsigned state); /* "pending"; "unknown" */
+enum px_delivery_state px_delivery_state_find(struct px_text name); /* PX_DELIVERY_ANY for one that is none */
+
+#define PX_DELIVERY_ENCODED_MAX 1536
+
+size_t px_delivery_encode(const struct px_delivery *delivery, uint8_t bytes[PX_DELIVERY_ENCODED_MAX]);
+int px_delivery_decode(const void *bytes, size_t n, struct px_delivery *deliveryp); /* PX_E_FORMAT */
+
+/* ---- between notify and the keeper ---- */
+
+/* What notify gets to send. */
+struct px_job {
+    struct px_delivery delivery;
+    struct px_alert_event event; /* all zero for a test */
+    struct px_channel channel;
+};
+
+enum px_outcome {
+    PX_OUTCOME_DELIVERED = 1,
+    PX_OUTCOME_AGAIN, /* failed, to be tried at due_ns */
+    PX_OUTCOME_DEAD,
+    PX_OUTCOME_DEFER, /* no attempt was made: not before due_ns */
+};
+
+struct px_report {
+    uint64_t number;
+    uint32_t attempt; /* which it was, from 1, so that a repeated report changes nothing */
+    uint16_t outcome;
+    bool gone; /* the receiver wants no more: its channel ends */
+    int64_t due_ns;
+    struct px_attempt what;
+};
+
+#define PX_REPORTS_MAX 32
+#define PX_JOBS_MAX    64
+
+/* One exchange: what has become of some, and room for more. */
+struct px_turn {
+    uint32_t count; /* of reports */
+    uint32_t want;  /* jobs, 0 .. PX_JOBS_MAX */
+    bool fresh;     /* notify holds no lease that it knows of */
+    struct px_report report[PX_REPORTS_MAX];
+};
