@@ -39,7 +39,7 @@ static const char *const later_ops[] = {
     "moving_up", "moving_down",      "moving_up_pct",   "moving_down_pct", "stale",
     NULL};
 static const char *const later_members[] = {"hysteresis", "cooldown", "max_fires", "expires_at",
-                                            "channels",   "all_of",   "bar",       NULL};
+                                            "all_of",     "bar",      NULL};
 static const char *const later_sources[] = {"bid", "ask", "mid", "twap_1m", "twap_5m", "twap_15m", "close", NULL};
 static const char *const later_frequencies[] = {"every_time", "once_per_minute", "once_per_bar", "once_per_bar_close",
                                                 NULL};
@@ -188,6 +188,34 @@ static void take_tags(struct reading *reading, json_t *value)
     }
 }
 
+/* That they are the owner's is for the handler to find out. */
+static void take_channels(struct reading *reading, json_t *value)
+{
+    struct px_alert *alert = reading->alert;
+    json_t *channel;
+    size_t i;
+    char pointer[40];
+
+    if (!value || json_is_null(value))
+        return;
+    if (!json_is_array(value) || json_array_size(value) > PX_ALERT_CHANNELS_MAX) {
+        px_problem_add(reading->problem, "/channels", "must be an array of at most %d channels", PX_ALERT_CHANNELS_MAX);
+        return;
+    }
+    json_array_foreach(value, i, channel)
+    {
+        snprintf(pointer, sizeof pointer, "/channels/%zu", i);
+        struct px_text text = {json_string_value(channel), json_string_length(channel)};
+        if (!text.at || px_channel_id_parse(text, &alert->channels[i]) < 0)
+            px_problem_add(reading->problem, pointer, "must be the id of a channel");
+        else
+            alert->channel_count = (uint8_t)(i + 1);
+        for (size_t j = 0; j < i && text.at; j++)
+            if (memcmp(&alert->channels[i], &alert->channels[j], sizeof alert->channels[i]) == 0)
+                px_problem_add(reading->problem, pointer, "stands here a second time");
+    }
+}
+
 /* A word of which one value is supported, others are known, and the rest are mistakes. */
 static void take_word(struct reading *reading, json_t *value, const char *pointer, const char *only,
                       const char *const *later)
@@ -300,7 +328,7 @@ static void take_condition(struct reading *reading, json_t *condition)
 
 static void take_body(struct reading *reading, json_t *root)
 {
-    static const char *const known[] = {"symbol", "name", "tags", "condition", "frequency", "message", NULL};
+    static const char *const known[] = {"symbol", "name", "tags", "condition", "frequency", "message", "channels", NULL};
     struct px_alert *alert = reading->alert;
 
     if (!json_is_object(root)) {
@@ -314,6 +342,7 @@ static void take_body(struct reading *reading, json_t *root)
     take_string(reading, json_object_get(root, "name"), "/name", alert->name, sizeof alert->name);
     take_string(reading, json_object_get(root, "message"), "/message", alert->message, sizeof alert->message);
     take_tags(reading, json_object_get(root, "tags"));
+    take_channels(reading, json_object_get(root, "channels"));
 }
 
 bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, struct px_alert *alertp,
@@ -340,7 +369,9 @@ bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b)
 {
     if (strcmp(a->symbol, b->symbol) != 0 || a->op != b->op || a->source != b->source || a->frequency != b->frequency ||
         strcmp(a->level_text, b->level_text) != 0 || strcmp(a->name, b->name) != 0 ||
-        strcmp(a->message, b->message) != 0 || a->tag_count != b->tag_count)
+        strcmp(a->message, b->message) != 0 || a->tag_count != b->tag_count ||
+        a->channel_count != b->channel_count ||
+        memcmp(a->channels, b->channels, a->channel_count * sizeof a->channels[0]) != 0)
         return false;
     for (unsigned i = 0; i < a->tag_count; i++)
         if (strcmp(a->tags[i], b->tags[i]) != 0)
@@ -377,6 +408,13 @@ void px_alert_write(const struct px_alert *alert, struct px_json *json)
     px_json_kv_string(json, "level", alert->level_text);
     px_json_close(json, '}');
     px_json_kv_string(json, "frequency", "once");
+    px_json_key(json, "channels");
+    px_json_open(json, '[');
+    for (unsigned i = 0; i < alert->channel_count; i++) {
+        px_channel_id_format(alert->channels[i], id);
+        px_json_string(json, px_text_of(id));
+    }
+    px_json_close(json, ']');
     px_json_kv_string(json, "message", alert->message);
     px_json_kv_string(json, "state", px_alert_state_name(alert->state));
     px_json_kv_int(json, "version", alert->version);

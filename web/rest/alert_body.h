@@ -5,7 +5,7 @@
 #pragma once
 
 #include "shm/symbols.h"
-#include "store/alert.h"
+#include "store/channel.h"
 #include "web/rest/problem.h"
 
 /* The asset that a name or alias means, with a copy of its entry; PX_ASSET_NONE. */

@@ -66,6 +66,24 @@ static void answer_refused(struct px_request *request, int rc)
         pxi_keeper_failed(request, rc);
 }
 
+/* Each channel must be the caller's own, whatever its scopes: it is the caller's fires that go there. */
+static bool own_channels(struct px_request *request, const struct px_alert *alert)
+{
+    struct px_channel channel;
+    char pointer[40];
+
+    for (unsigned i = 0; i < alert->channel_count; i++) {
+        int rc = px_reader_channel_get(request->thread->reader, alert->owner, alert->channels[i], &channel);
+
+        snprintf(pointer, sizeof pointer, "/channels/%u", i);
+        if (rc == PX_E_NOT_FOUND)
+            px_problem_add(&request->problem, pointer, "names no channel of yours");
+        else if (rc < 0)
+            pxi_keeper_failed(request, rc);
+    }
+    return request->problem.kind == PX_PROBLEM_NONE;
+}
+
 void pxi_post_alert(struct px_request *request)
 {
     struct px_alert alert, stored;
@@ -74,7 +92,7 @@ void pxi_post_alert(struct px_request *request)
     if (!px_alert_body_read(request->body, find_asset, request, &alert, &request->problem))
         return;
     snprintf(alert.owner, sizeof alert.owner, "%s", request->key.id);
-    if (!name_alert(request, &alert, &keyed))
+    if (!own_channels(request, &alert) || !name_alert(request, &alert, &keyed))
         return;
     int rc = px_reader_alert_create(request->thread->reader, &alert, &stored);
     if (rc == PX_E_EXISTS && keyed && !px_alert_body_same(&alert, &stored))

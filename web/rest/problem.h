@@ -15,6 +15,7 @@
     X(NOT_FOUND, 404, "not_found", "There is nothing here")                                                            \
     X(UNKNOWN_SYMBOL, 404, "unknown_symbol", "Unknown symbol")                                                         \
     X(UNKNOWN_ALERT, 404, "unknown_alert", "Unknown alert")                                                            \
+    X(UNKNOWN_CHANNEL, 404, "not_found", "Unknown channel")                                                            \
     X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "The method is not allowed here")                                 \
     X(REQUEST_TIMEOUT, 408, "bad_request", "The body did not arrive in time")                                          \
     X(CONFLICT, 409, "conflict", "It exists already")                                                                  \

@@ -15,7 +15,7 @@ enum px_method px_method_of(const char *name)
     static const struct {
         const char *name;
         enum px_method method;
-    } names[] = {{"GET", PX_GET}, {"HEAD", PX_GET}, {"POST", PX_POST}, {"DELETE", PX_DELETE}, {"OPTIONS", PX_OPTIONS}};
+    } names[] = {{"GET", PX_GET}, {"HEAD", PX_GET}, {"POST", PX_POST}, {"PATCH", PX_PATCH}, {"DELETE", PX_DELETE}, {"OPTIONS", PX_OPTIONS}};
 
     for (size_t i = 0; i < PX_COUNT_OF(names); i++)
         if (strcmp(name, names[i].name) == 0)
@@ -58,6 +58,6 @@ struct px_route_match px_route_find(enum px_method method, struct px_text path)
 
 void px_methods_text(unsigned methods, char *text, size_t size)
 {
-    snprintf(text, size, "%s%s%sOPTIONS", methods & PX_GET ? "GET, HEAD, " : "", methods & PX_POST ? "POST, " : "",
-             methods & PX_DELETE ? "DELETE, " : "");
+    snprintf(text, size, "%s%s%s%sOPTIONS", methods & PX_GET ? "GET, HEAD, " : "", methods & PX_POST ? "POST, " : "",
+             methods & PX_PATCH ? "PATCH, " : "", methods & PX_DELETE ? "DELETE, " : "");
 }

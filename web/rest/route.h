@@ -5,7 +5,7 @@
 
 struct px_request;
 
-enum px_method { PX_GET = 1, PX_POST = 2, PX_DELETE = 4, PX_OPTIONS = 8, PX_METHOD_OTHER = 16 };
+enum px_method { PX_GET = 1, PX_POST = 2, PX_DELETE = 4, PX_OPTIONS = 8, PX_METHOD_OTHER = 16, PX_PATCH = 32 };
 
 enum px_access {
     PX_ACCESS_FREE,   /* everybody, and no bucket counts it: probes */
@@ -29,6 +29,17 @@ enum px_access {
     X(GET, "/api/v1/alerts/*", ALERTS, pxi_get_alert)                                                                  \
     X(DELETE, "/api/v1/alerts/*", ALERTS, pxi_delete_alert)                                                            \
     X(GET, "/api/v1/events", ALERTS, pxi_get_events)                                                                   \
+    X(POST, "/api/v1/channels", ALERTS, pxi_post_channel)                                                              \
+    X(GET, "/api/v1/channels", ALERTS, pxi_get_channels)                                                               \
+    X(GET, "/api/v1/channels/*", ALERTS, pxi_get_channel)                                                              \
+    X(POST, "/api/v1/channels/*", ALERTS, pxi_post_channel_verb)                                                       \
+    X(PATCH, "/api/v1/channels/*", ALERTS, pxi_patch_channel)                                                          \
+    X(DELETE, "/api/v1/channels/*", ALERTS, pxi_delete_channel)                                                        \
+    X(GET, "/api/v1/push-key", PUBLIC, pxi_get_push_key)                                                               \
+    X(GET, "/api/v1/deliveries", ALERTS, pxi_get_deliveries)                                                           \
+    X(POST, "/api/v1/deliveries:replay", ALERTS, pxi_post_replay)                                                      \
+    X(GET, "/api/v1/deliveries/*", ALERTS, pxi_get_delivery)                                                           \
+    X(POST, "/api/v1/deliveries/*", ALERTS, pxi_post_delivery_verb)                                                    \
     X(GET, "/livez", FREE, pxi_get_livez)                                                                              \
     X(GET, "/readyz", FREE, pxi_get_readyz)                                                                            \
     X(GET, "/metrics", FREE, pxi_get_metrics)

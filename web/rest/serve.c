@@ -170,7 +170,7 @@ static void check_length(struct px_request *request)
         px_problem_set(&request->problem, PX_PROBLEM_LENGTH_REQUIRED, "Bodies in chunks are not taken");
     else if (exchange->content_length > (int64_t)most)
         px_problem_set(&request->problem, PX_PROBLEM_TOO_LARGE, "A body may have at most %u bytes", most);
-    else if (exchange->content_length < 0 && strcmp(exchange->method, "POST") == 0)
+    else if (exchange->content_length < 0 && (strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PATCH") == 0))
         px_problem_set(&request->problem, PX_PROBLEM_LENGTH_REQUIRED, "A body needs its length");
     if (request->problem.kind != PX_PROBLEM_NONE)
         pxi_hang_up(request);
@@ -242,7 +242,7 @@ static void serve_file(struct px_request *request, const struct px_static_file *
 static void serve_routed(struct px_request *request)
 {
     take_parameters(request);
-    if (request->match.route->method == PX_POST && request->problem.kind == PX_PROBLEM_NONE)
+    if ((request->match.route->method & (PX_POST | PX_PATCH)) && request->problem.kind == PX_PROBLEM_NONE)
         take_body(request);
     if (request->problem.kind == PX_PROBLEM_NONE)
         request->match.route->handler(request);
