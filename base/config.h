@@ -72,6 +72,10 @@ struct px_config_notify {
     char ca_file[256];       /* of receivers; "" = the system's */
 };
 
+struct px_config_history { /* how long it is kept, in days */
+    uint32_t ticks, candles_1s, candles_1m;
+};
+
 struct px_config {
     char listen_host[64];
     uint16_t listen_port;
@@ -79,6 +83,7 @@ struct px_config {
     enum px_log_level log_level;
     uint32_t web_workers; /* 1..16 */
     struct px_config_limits limits;
+    struct px_config_history history;
     struct px_config_notify notify;
     uint32_t venue_count, asset_count;
     struct px_config_venue venues[PX_VENUES_MAX];

@@ -9,6 +9,8 @@
 /* The keeper's socket lies in the data directory, and a socket's path has 108 bytes. */
 #define DATA_PATH_MAX 90
 
+#define DAYS_MAX 36500
+
 static const struct pxi_key top[] = {
     {"listen", PXI_ADDRESS, FIELD(px_config, listen_host), 1, 65535, "127.0.0.1:8080",
      "Address and port of the one public door: dashboard, REST and WebSocket. `0.0.0.0:8080` serves every interface."},
@@ -18,6 +20,7 @@ static const struct pxi_key top[] = {
     {"web_workers", PXI_COUNT, FIELD(px_config, web_workers), 1, 16, "1",
      "Processes that serve clients. One core carries some ten thousand connections."},
     {"limits", PXI_SECTION, FIELD(px_config, limits), 0, 0, "", "What one client may use; see below."},
+    {"history", PXI_SECTION, FIELD(px_config, history), 0, 0, "", "How long history is kept; see below."},
     {"notify", PXI_SECTION, FIELD(px_config, notify), 0, 0, "", "How fires are told outside; see below."},
     {"venues", PXI_VENUES, NO_FIELD, 1, PX_VENUES_MAX, NULL, "Where prices come from; see below."},
     {"assets", PXI_ASSETS, NO_FIELD, 1, PX_ASSETS_MAX, NULL, "What is priced; see below."},
@@ -34,6 +37,15 @@ static const struct pxi_key limits[] = {
      "10000", "Symbols that one connection may follow."},
     {"requests_per_second", PXI_COUNT, FIELD(px_config_limits, requests_per_second), 1, 1000000, "100",
      "REST requests of one API key; more are answered with 429."},
+};
+
+static const struct pxi_key history[] = {
+    {"ticks", PXI_DAYS, FIELD(px_config_history, ticks), 1, DAYS_MAX, "30d",
+     "Trades. They are let go by whole days, counted from the newest one."},
+    {"candles_1s", PXI_DAYS, FIELD(px_config_history, candles_1s), 1, DAYS_MAX, "2d",
+     "How far back candles of less than a minute are made; they are made of trades when they are asked for."},
+    {"candles_1m", PXI_DAYS, FIELD(px_config_history, candles_1m), 1, DAYS_MAX, "400d",
+     "Candles of one minute, let go by 32 days. Those of 5 minutes, hours and days are kept for ever."},
 };
 
 static const struct pxi_key notify[] = {
@@ -94,6 +106,7 @@ static const struct pxi_key asset[] = {
 
 const struct pxi_keys pxi_keys_top = {"the file", top, PX_COUNT_OF(top)};
 const struct pxi_keys pxi_keys_limits = {"limits", limits, PX_COUNT_OF(limits)};
+const struct pxi_keys pxi_keys_history = {"history", history, PX_COUNT_OF(history)};
 const struct pxi_keys pxi_keys_notify = {"notify", notify, PX_COUNT_OF(notify)};
 const struct pxi_keys pxi_keys_smtp = {"smtp", smtp, PX_COUNT_OF(smtp)};
 const struct pxi_keys pxi_keys_vapid = {"vapid", vapid, PX_COUNT_OF(vapid)};
@@ -105,7 +118,8 @@ const char *const pxi_dialects[] = {"binance", "coinbase", "kraken", NULL};
 
 const struct pxi_keys *pxi_section(const struct pxi_key *key)
 {
-    static const struct pxi_keys *const sections[] = {&pxi_keys_limits, &pxi_keys_notify, &pxi_keys_smtp, &pxi_keys_vapid};
+    static const struct pxi_keys *const sections[] = {&pxi_keys_limits, &pxi_keys_history, &pxi_keys_notify, &pxi_keys_smtp,
+                                                    &pxi_keys_vapid};
     size_t i = 0;
     while (strcmp(sections[i]->title, key->name) != 0)
         PX_CHECK(++i < PX_COUNT_OF(sections));
@@ -181,6 +195,7 @@ void px_config_reference(FILE *to)
 {
     reference_section(to, &pxi_keys_top, "At the top");
     reference_section(to, &pxi_keys_limits, "limits");
+    reference_section(to, &pxi_keys_history, "history");
     reference_section(to, &pxi_keys_notify, "notify");
     reference_section(to, &pxi_keys_smtp, "notify: smtp");
     reference_section(to, &pxi_keys_vapid, "notify: vapid");

@@ -19,6 +19,7 @@ enum pxi_type {
     PXI_COUNT,    /* uint32_t */
     PXI_KIB,      /* uint32_t, bytes */
     PXI_DURATION, /* uint32_t, milliseconds */
+    PXI_DAYS,     /* uint32_t */
     PXI_PERCENT,  /* uint16_t, hundredths */
     PXI_DECIMALS, /* uint8_t */
     PXI_NAME,     /* char[size]: a-z 0-9 _ - */
@@ -56,7 +57,8 @@ struct pxi_keys {
     size_t count;
 };
 
-extern const struct pxi_keys pxi_keys_top, pxi_keys_limits, pxi_keys_notify, pxi_keys_smtp, pxi_keys_vapid, pxi_keys_venue, pxi_keys_asset;
+extern const struct pxi_keys pxi_keys_top, pxi_keys_limits, pxi_keys_history, pxi_keys_notify, pxi_keys_smtp,
+    pxi_keys_vapid, pxi_keys_venue, pxi_keys_asset;
 
 /* What an asset says of things that may stand further down in the file. */
 struct pxi_asset_notes {

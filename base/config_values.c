@@ -108,6 +108,16 @@ static bool read_duration(const struct pxi_key *key, struct px_text text, void *
     return true;
 }
 
+static bool read_days(const struct pxi_key *key, struct px_text text, void *field, char why[PXI_WHY_SIZE])
+{
+    static const struct unit units[] = {{"d", 1}, {NULL, 0}};
+    int64_t value;
+    if (!read_units(text, units, &value) || !in_range(key, value))
+        return REFUSE("write a number of days such as 30d, from %" PRId64 "d to %" PRId64 "d", key->least, key->most);
+    *(uint32_t *)field = (uint32_t)value;
+    return true;
+}
+
 static bool read_percent(const struct pxi_key *key, struct px_text text, void *field, char why[PXI_WHY_SIZE])
 {
     static const struct unit units[] = {{"%", 100}, {NULL, 0}};
@@ -356,6 +366,7 @@ static value_reader *const readers[] = {
     [PXI_PERCENT] = read_percent, [PXI_DECIMALS] = read_decimals, [PXI_NAME] = read_name,
     [PXI_TEXT] = read_text,       [PXI_DIALECT] = read_dialect,   [PXI_URL] = read_url,
     [PXI_CLOCK] = read_clock,     [PXI_SYMBOL] = read_symbol,
+    [PXI_DAYS] = read_days,
     [PXI_MAIL] = read_mail,       [PXI_SMTP_URL] = read_smtp_url, [PXI_SUBJECT] = read_subject,
 };
 

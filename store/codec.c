@@ -1,9 +1,11 @@
-/* Keys that sort as their numbers do, and the bytes of a trade and of a candle. */
+/* Keys that sort as their numbers do, and where the rows of an asset are. */
 #include "base/error.h"
 #include "store/hist_private.h"
 
-#define TRADE_FORMAT  1
-#define CANDLE_FORMAT 1
+#define DAY_NS (86400 * PX_NS_PER_S)
+
+const struct pxi_place pxi_ticks_place = {PXI_HIST_TICKS, 1, -1, PXI_TICK_KEY};
+const struct pxi_place pxi_aside_place = {PXI_HIST_ASIDE, 1, -1, PXI_TICK_KEY};
 
 void pxi_be32(uint8_t *to, uint32_t value)
 {
@@ -43,137 +45,133 @@ int64_t pxi_from_be_time(const uint8_t *at)
     return (int64_t)(pxi_from_be64(at) ^ UINT64_C(1) << 63);
 }
 
-void pxi_tick_key(uint8_t key[PXI_TICK_KEY], uint32_t stored, int64_t time_ns, uint64_t sequence)
+static uint16_t bucket_of(int64_t time_ns, unsigned days)
 {
+    int64_t bucket = days ? time_ns / (DAY_NS * days) : 0;
+
+    return (uint16_t)PX_MIN(PX_MAX(bucket, 0), UINT16_MAX);
+}
+
+uint16_t pxi_day_of(int64_t time_ns)
+{
+    return bucket_of(time_ns, 1);
+}
+
+static uint8_t *put_prefix(const struct pxi_place *place, uint32_t bucket, uint32_t stored, uint8_t *key)
+{
+    if (place->level >= 0)
+        *key++ = (uint8_t)place->level;
+    *key++ = (uint8_t)(bucket >> 8);
+    *key++ = (uint8_t)bucket;
     pxi_be32(key, stored);
-    pxi_be_time(key + 4, time_ns);
-    pxi_be64(key + 12, sequence);
+    return key + 4;
 }
 
-void pxi_candle_key(uint8_t key[PXI_CANDLE_KEY], uint32_t stored, int64_t start_ns)
+static void key_in(const struct pxi_place *place, uint32_t bucket, uint32_t stored, int64_t time_ns, uint64_t sequence,
+                   uint8_t *key)
 {
-    pxi_be32(key, stored);
-    pxi_be32(key + 4, 60);
-    pxi_be_time(key + 8, start_ns);
+    uint8_t *end = key + place->key_len;
+
+    key = put_prefix(place, bucket, stored, key);
+    pxi_be_time(key, time_ns);
+    if (key + 8 < end)
+        pxi_be64(key + 8, sequence);
 }
 
-/* Seven bits a byte, the lowest first; small numbers of either sign take one byte. */
-static uint8_t *put_varint(uint8_t *to, uint64_t value)
+void pxi_place_key(const struct pxi_place *place, uint32_t stored, int64_t time_ns, uint64_t sequence, uint8_t *key)
 {
-    for (; value >= 0x80; value >>= 7)
-        *to++ = (uint8_t)(value | 0x80);
-    *to++ = (uint8_t)value;
-    return to;
+    key_in(place, bucket_of(time_ns, place->days), stored, time_ns, sequence, key);
 }
 
-static uint8_t *put_signed(uint8_t *to, int64_t value)
+void pxi_place_bucket(const struct pxi_place *place, uint32_t bucket, uint8_t *key)
 {
-    return put_varint(to, (uint64_t)value << 1 ^ (uint64_t)(value >> 63));
+    key_in(place, bucket, 0, INT64_MIN, 0, key);
 }
 
-struct bytes {
-    const uint8_t *at, *end;
-    bool bad;
+/* ---- rows ---- */
+
+struct where {
+    uint32_t bucket, stored;
 };
 
-static uint64_t take_varint(struct bytes *from)
+/* The row that the scan stands on. False: none of this place. */
+static bool look(const struct pxi_rows *rows, struct where *wherep)
 {
-    uint64_t value = 0;
+    size_t len;
 
-    for (unsigned shift = 0; shift < 64 && from->at < from->end; shift += 7) {
-        uint8_t byte = *from->at++;
+    if (!rocksdb_iter_valid(rows->scan))
+        return false;
+    const uint8_t *key = (const uint8_t *)rocksdb_iter_key(rows->scan, &len);
+    if (len != rows->place.key_len || (rows->place.level >= 0 && *key++ != rows->place.level))
+        return false;
+    *wherep = (struct where){(uint32_t)key[0] << 8 | key[1], pxi_from_be32(key + 2)};
+    return true;
+}
 
-        value |= (uint64_t)(byte & 0x7f) << shift;
-        if (byte < 0x80)
-            return value;
+static void jump(struct pxi_rows *rows, uint32_t bucket, int64_t time_ns, uint64_t sequence, bool backward)
+{
+    uint8_t key[PXI_TICK_KEY];
+
+    key_in(&rows->place, bucket, rows->stored, time_ns, sequence, key);
+    if (backward)
+        rocksdb_iter_seek_for_prev(rows->scan, (char *)key, rows->place.key_len);
+    else
+        rocksdb_iter_seek(rows->scan, (char *)key, rows->place.key_len);
+}
+
+/* From bucket to bucket, over those in which nobody has rows, until it stands on a row of the asset. */
+static const uint8_t *settle(struct pxi_rows *rows, uint32_t bucket, bool backward)
+{
+    struct where where;
+    size_t len;
+
+    while (look(rows, &where)) {
+        if (where.stored == rows->stored)
+            return (const uint8_t *)rocksdb_iter_key(rows->scan, &len);
+        bool beyond = backward ? where.stored < rows->stored : where.stored > rows->stored;
+        bool moved = where.bucket != bucket;
+
+        bucket = where.bucket;
+        if (!moved || beyond) { /* the asset has nothing in this bucket */
+            if (backward ? bucket == 0 : bucket == UINT16_MAX)
+                return NULL;
+            bucket = backward ? bucket - 1 : bucket + 1;
+        }
+        jump(rows, bucket, backward ? INT64_MAX : INT64_MIN, backward ? UINT64_MAX : 0, backward);
     }
-    from->bad = true;
-    return 0;
+    return NULL;
 }
 
-static int64_t take_signed(struct bytes *from)
+const uint8_t *pxi_rows_seek(struct pxi_rows *rows, int64_t time_ns, uint64_t sequence, enum pxi_seek how)
 {
-    uint64_t value = take_varint(from);
+    uint32_t bucket = bucket_of(time_ns, rows->place.days);
+    struct where where;
+    size_t len;
 
-    return (int64_t)(value >> 1 ^ (0 - (value & 1)));
+    if (how != PXI_SEEK_FROM)
+        jump(rows, bucket, time_ns, sequence, true);
+    if (how == PXI_SEEK_UP_TO)
+        return settle(rows, bucket, true);
+    if (how == PXI_SEEK_COVERING && look(rows, &where) && where.bucket == bucket && where.stored == rows->stored)
+        return (const uint8_t *)rocksdb_iter_key(rows->scan, &len);
+    jump(rows, bucket, time_ns, sequence, false);
+    return settle(rows, bucket, false);
 }
 
-size_t pxi_trade_encode(const struct px_trade *trade, uint8_t bytes[PXI_TRADE_MAX])
+const uint8_t *pxi_rows_step(struct pxi_rows *rows, bool backward)
 {
-    uint8_t *to = bytes;
+    struct where where;
 
-    *to++ = TRADE_FORMAT;
-    to = put_signed(to, trade->price);
-    to = put_signed(to, trade->size);
-    to = put_signed(to, (int64_t)((uint64_t)trade->recv_ns - (uint64_t)trade->time_ns));
-    to = put_varint(to, trade->trade_id);
-    to = put_varint(to, trade->sseq);
-    to = put_varint(to, trade->venue);
-    to = put_varint(to, trade->flags);
-    return (size_t)(to - bytes);
+    if (!look(rows, &where))
+        return NULL;
+    if (backward)
+        rocksdb_iter_prev(rows->scan);
+    else
+        rocksdb_iter_next(rows->scan);
+    return settle(rows, where.bucket, backward);
 }
 
-int pxi_trade_decode(const uint8_t *key, const void *bytes, size_t n, struct px_trade *tradep)
+int64_t pxi_rows_time(const struct pxi_rows *rows, const uint8_t *key)
 {
-    struct bytes from = {bytes, (const uint8_t *)bytes + n, false};
-
-    if (n < 1 || *from.at++ != TRADE_FORMAT)
-        return PX_E_FORMAT;
-    memset(tradep, 0, sizeof *tradep);
-    tradep->time_ns = pxi_from_be_time(key + 4);
-    tradep->sequence = pxi_from_be64(key + 12);
-    tradep->price = take_signed(&from);
-    tradep->size = take_signed(&from);
-    tradep->recv_ns = (int64_t)((uint64_t)tradep->time_ns + (uint64_t)take_signed(&from));
-    tradep->trade_id = take_varint(&from);
-    tradep->sseq = take_varint(&from);
-    tradep->venue = (px_venue_id)take_varint(&from);
-    tradep->flags = (uint16_t)take_varint(&from);
-    return from.bad || from.at != from.end ? PX_E_FORMAT : 0;
-}
-
-#define CANDLE_NUMBERS(X)                                                                                              \
-    X(open)                                                                                                            \
-    X(high)                                                                                                            \
-    X(low)                                                                                                             \
-    X(close)                                                                                                           \
-    X(volume)                                                                                                          \
-    X(count)                                                                                                           \
-    X(duration_ns)                                                                                                     \
-    X(last_ns)                                                                                                         \
-    X(area)                                                                                                            \
-    X(value)
-
-#define SIZE_OF(member) +sizeof(((struct px_candle *)0)->member)
-_Static_assert(2 + 0 CANDLE_NUMBERS(SIZE_OF) == PXI_CANDLE_BYTES, "a candle row");
-
-size_t pxi_candle_encode(const struct px_candle *candle, uint8_t bytes[PXI_CANDLE_BYTES])
-{
-    uint8_t *to = bytes;
-
-    *to++ = CANDLE_FORMAT;
-    *to++ = candle->final;
-#define PUT(member)                                                                                                    \
-    memcpy(to, &candle->member, sizeof candle->member);                                                                \
-    to += sizeof candle->member;
-    CANDLE_NUMBERS(PUT)
-#undef PUT
-    return (size_t)(to - bytes);
-}
-
-int pxi_candle_decode(const uint8_t *key, const void *bytes, size_t n, struct px_candle *candlep)
-{
-    const uint8_t *from = bytes;
-
-    if (n != PXI_CANDLE_BYTES || *from++ != CANDLE_FORMAT)
-        return PX_E_FORMAT;
-    memset(candlep, 0, sizeof *candlep);
-    candlep->start_ns = pxi_from_be_time(key + 8);
-    candlep->final = *from++ != 0;
-#define TAKE(member)                                                                                                   \
-    memcpy(&candlep->member, from, sizeof candlep->member);                                                            \
-    from += sizeof candlep->member;
-    CANDLE_NUMBERS(TAKE)
-#undef TAKE
-    return 0;
+    return pxi_from_be_time(key + (rows->place.level >= 0) + 6);
 }

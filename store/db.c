@@ -10,6 +10,7 @@
 #define CACHE_BYTES   (64u << 20)
 #define WAL_BYTES_MAX (128u << 20)
 #define OPEN_FILES    256
+#define JOURNAL_FILES 8
 
 /* One block cache for all databases of the process. It lives as long as the process does. */
 static rocksdb_cache_t *shared_cache(void)
@@ -30,14 +31,10 @@ static int failed(const struct pxi_db *db, const char *what, char *message)
 }
 
 /* Modest: the keeper shares a small machine with the tick path, and most of its rows are written once in order. */
-static void set_options(struct pxi_db *db, size_t buffer_bytes)
+static void set_common(rocksdb_options_t *o)
 {
-    rocksdb_options_t *o = db->options = rocksdb_options_create();
-
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_create_missing_column_families(o, 1);
-    rocksdb_options_set_write_buffer_size(o, buffer_bytes);
-    rocksdb_options_set_max_write_buffer_number(o, 3);
     rocksdb_options_set_max_total_wal_size(o, WAL_BYTES_MAX);
     rocksdb_options_set_max_open_files(o, OPEN_FILES);
     rocksdb_options_set_max_background_jobs(o, 2);
@@ -45,16 +42,33 @@ static void set_options(struct pxi_db *db, size_t buffer_bytes)
     rocksdb_options_set_bytes_per_sync(o, 1u << 20);
     rocksdb_options_set_keep_log_file_num(o, 4);
     rocksdb_options_set_max_log_file_size(o, 4u << 20);
-    rocksdb_options_set_compression(o, rocksdb_lz4_compression);
+}
+
+/* What docs/design/history.md measured. Packed columns do not get smaller, and are scanned, so no bloom filter. */
+static void set_family(struct pxi_db *db, unsigned i, const struct pxi_family *family)
+{
+    rocksdb_options_t *o = db->options[i] = rocksdb_options_create();
+    rocksdb_block_based_table_options_t *table = db->table[i] = rocksdb_block_based_options_create();
+
+    set_common(o);
+    rocksdb_options_set_write_buffer_size(o, family->buffer_bytes);
+    rocksdb_options_set_max_write_buffer_number(o, 3);
+    rocksdb_options_set_compression(o, family->use == PXI_USE_BLOCKS ? rocksdb_no_compression : rocksdb_lz4_compression);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
+    rocksdb_block_based_options_set_block_cache(table, shared_cache());
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
+    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
+    if (family->use == PXI_USE_ROWS)
+        rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
+    else
+        rocksdb_block_based_options_set_block_size(table, 16 * 1024);
+    if (family->use == PXI_USE_JOURNAL) /* its files die whole, soon: merging them is for nothing */
+        rocksdb_options_set_level0_file_num_compaction_trigger(o, JOURNAL_FILES);
+    rocksdb_options_set_block_based_table_factory(o, table);
+}
 
-    db->table = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_block_cache(db->table, shared_cache());
-    rocksdb_block_based_options_set_cache_index_and_filter_blocks(db->table, 1);
-    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(db->table, 1);
-    rocksdb_block_based_options_set_filter_policy(db->table, rocksdb_filterpolicy_create_bloom_full(10));
-    rocksdb_options_set_block_based_table_factory(o, db->table);
-
+static void set_access(struct pxi_db *db)
+{
     db->read = rocksdb_readoptions_create();
     db->buffered = rocksdb_writeoptions_create();
     db->synced = rocksdb_writeoptions_create();
@@ -62,19 +76,23 @@ static void set_options(struct pxi_db *db, size_t buffer_bytes)
     db->batch = rocksdb_writebatch_create();
 }
 
-int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families, unsigned count, size_t buffer_bytes)
+int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_family *families, unsigned count)
 {
     const rocksdb_options_t *options[PXI_FAMILIES_MAX];
+    const char *names[PXI_FAMILIES_MAX];
     char *message = NULL;
 
     memset(db, 0, sizeof *db);
     PX_CHECK(count <= PXI_FAMILIES_MAX);
     if (!px_text_copy(db->path, sizeof db->path, px_text_of(path)))
         return PX_E_TOO_LARGE;
-    set_options(db, buffer_bytes);
-    for (unsigned i = 0; i < count; i++)
-        options[i] = db->options;
-    db->db = rocksdb_open_column_families(db->options, path, (int)count, families, options, db->family, &message);
+    for (unsigned i = 0; i < count; i++) {
+        set_family(db, i, &families[i]);
+        options[i] = db->options[i];
+        names[i] = families[i].name;
+    }
+    set_access(db);
+    db->db = rocksdb_open_column_families(db->options[0], path, (int)count, names, options, db->family, &message);
     if (message) {
         int error = failed(db, "open", message);
 
@@ -85,10 +103,19 @@ int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families
     return 0;
 }
 
+int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families, unsigned count, size_t buffer_bytes)
+{
+    struct pxi_family list[PXI_FAMILIES_MAX];
+
+    for (unsigned i = 0; i < PX_MIN(count, PXI_FAMILIES_MAX); i++)
+        list[i] = (struct pxi_family){families[i], PXI_USE_ROWS, buffer_bytes};
+    return pxi_db_open_families(db, path, list, count);
+}
+
 /* Debian's RocksDB is built with asserts and aborts when a family's handle outlives its database: handles first. */
 void pxi_db_close(struct pxi_db *db)
 {
-    if (!db->options)
+    if (!db->batch)
         return;
     for (unsigned i = 0; i < db->families; i++)
         rocksdb_column_family_handle_destroy(db->family[i]);
@@ -98,8 +125,10 @@ void pxi_db_close(struct pxi_db *db)
     rocksdb_writeoptions_destroy(db->synced);
     rocksdb_writeoptions_destroy(db->buffered);
     rocksdb_readoptions_destroy(db->read);
-    rocksdb_block_based_options_destroy(db->table);
-    rocksdb_options_destroy(db->options);
+    for (unsigned i = 0; i < PXI_FAMILIES_MAX && db->options[i]; i++) {
+        rocksdb_block_based_options_destroy(db->table[i]);
+        rocksdb_options_destroy(db->options[i]);
+    }
     memset(db, 0, sizeof *db);
 }
 
@@ -111,6 +140,19 @@ void pxi_put(struct pxi_db *db, unsigned family, const void *key, size_t key_len
 void pxi_delete(struct pxi_db *db, unsigned family, const void *key, size_t key_len)
 {
     rocksdb_writebatch_delete_cf(db->batch, db->family[family], key, key_len);
+}
+
+void pxi_delete_range(struct pxi_db *db, unsigned family, const void *from, const void *to, size_t key_len)
+{
+    rocksdb_writebatch_delete_range_cf(db->batch, db->family[family], from, key_len, to, key_len);
+}
+
+int pxi_drop_files(struct pxi_db *db, unsigned family, const void *from, const void *to, size_t key_len)
+{
+    char *message = NULL;
+
+    rocksdb_delete_file_in_range_cf(db->db, db->family[family], from, key_len, to, key_len, &message);
+    return message ? failed(db, "drop", message) : 0;
 }
 
 int pxi_commit(struct pxi_db *db, bool sync)
@@ -153,6 +195,25 @@ int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t ke
 rocksdb_iterator_t *pxi_scan(const struct pxi_db *db, unsigned family)
 {
     return rocksdb_create_iterator_cf(db->db, db->read, db->family[family]);
+}
+
+void pxi_view_open(const struct pxi_db *db, struct pxi_view *view)
+{
+    view->snapshot = rocksdb_create_snapshot(db->db);
+    view->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_snapshot(view->read, view->snapshot);
+    rocksdb_readoptions_set_verify_checksums(view->read, 0);
+}
+
+void pxi_view_close(const struct pxi_db *db, struct pxi_view *view)
+{
+    rocksdb_readoptions_destroy(view->read);
+    rocksdb_release_snapshot(db->db, view->snapshot);
+}
+
+rocksdb_iterator_t *pxi_view_scan(const struct pxi_db *db, const struct pxi_view *view, unsigned family)
+{
+    return rocksdb_create_iterator_cf(db->db, view->read, db->family[family]);
 }
 
 const uint8_t *pxi_scan_key(const rocksdb_iterator_t *scan, const void *prefix, size_t prefix_len, size_t key_len)

@@ -12,11 +12,24 @@
 #define PXI_FAMILIES_MAX 16
 #define PXI_PATH_SIZE    320
 
+/* How the rows of a family are used; db.c says what that means to RocksDB. */
+enum pxi_use {
+    PXI_USE_ROWS,   /* small, looked up by key, changed */
+    PXI_USE_BLOCKS, /* packed already, written once, scanned */
+    PXI_USE_JOURNAL /* written, trimmed, read after a crash */
+};
+
+struct pxi_family {
+    const char *name;
+    enum pxi_use use;
+    size_t buffer_bytes; /* of memory before it goes to a file */
+};
+
 struct pxi_db {
     char path[PXI_PATH_SIZE];
     rocksdb_t *db;
-    rocksdb_options_t *options;
-    rocksdb_block_based_table_options_t *table;
+    rocksdb_options_t *options[PXI_FAMILIES_MAX]; /* the first is the database's too */
+    rocksdb_block_based_table_options_t *table[PXI_FAMILIES_MAX];
     rocksdb_readoptions_t *read;
     rocksdb_writeoptions_t *buffered, *synced;
     rocksdb_column_family_handle_t *family[PXI_FAMILIES_MAX];
@@ -27,12 +40,17 @@ struct pxi_db {
 /* Makes what is missing. `buffer_bytes` of memory per family before it goes to a file. PX_E_IO, PX_E_MEMORY,
  * PX_E_TOO_LARGE. */
 int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families, unsigned count, size_t buffer_bytes);
+int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_family *families, unsigned count);
 void pxi_db_close(struct pxi_db *db); /* a zeroed one is fine */
 
 /* The batch under way; the one writing thread. */
 void pxi_put(struct pxi_db *db, unsigned family, const void *key, size_t key_len, const void *value, size_t value_len);
 void pxi_delete(struct pxi_db *db, unsigned family, const void *key, size_t key_len);
+/* Everything in [from, to): later writes of the same keys stay. */
+void pxi_delete_range(struct pxi_db *db, unsigned family, const void *from, const void *to, size_t key_len);
 int pxi_commit(struct pxi_db *db, bool sync);
+/* Frees files that lie wholly in [from, to), at once. What it leaves behind is deleted by range. */
+int pxi_drop_files(struct pxi_db *db, unsigned family, const void *from, const void *to, size_t key_len);
 int pxi_db_sync(struct pxi_db *db); /* any thread */
 
 /* Copies at most `size` bytes; PX_E_NOT_FOUND, PX_E_FORMAT (longer than size), PX_E_IO. Any thread. */
@@ -40,6 +58,15 @@ int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t ke
             size_t *lenp);
 
 rocksdb_iterator_t *pxi_scan(const struct pxi_db *db, unsigned family);
+
+/* Several scans of one moment. The rows' own checksums are looked at by who reads them. */
+struct pxi_view {
+    const rocksdb_snapshot_t *snapshot;
+    rocksdb_readoptions_t *read;
+};
+void pxi_view_open(const struct pxi_db *db, struct pxi_view *view);
+void pxi_view_close(const struct pxi_db *db, struct pxi_view *view); /* after its iterators */
+rocksdb_iterator_t *pxi_view_scan(const struct pxi_db *db, const struct pxi_view *view, unsigned family);
 
 /* The iterator's key if it is on a row whose key starts with `prefix` and has `key_len` bytes; else NULL. */
 const uint8_t *pxi_scan_key(const rocksdb_iterator_t *scan, const void *prefix, size_t prefix_len, size_t key_len);

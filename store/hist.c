@@ -7,8 +7,14 @@
 #include "base/log.h"
 #include "store/hist_private.h"
 
-#define BUFFER_BYTES (16u << 20)
-#define NAME_KEY     96
+#define NAME_KEY    96
+#define JOURNAL_ROW (80 * 1024) /* room for the row under way */
+#define MB          (1u << 20)
+
+static const struct pxi_family families[PXI_HIST_FAMILIES] = {
+    {"default", PXI_USE_ROWS, 1 * MB},     {"ticks", PXI_USE_BLOCKS, 16 * MB}, {"aside", PXI_USE_BLOCKS, 2 * MB},
+    {"journal", PXI_USE_JOURNAL, 16 * MB}, {"candles", PXI_USE_BLOCKS, 8 * MB}, {"meta", PXI_USE_ROWS, 2 * MB},
+};
 
 /* ---- numbers for names ---- */
 
@@ -68,9 +74,86 @@ static int number_venues(struct px_hist *hist, const struct px_config *config)
     return error;
 }
 
+/* A folder that was written with a row for each trade has no journal. Its bytes are kept. */
+static int set_aside_old(const char *path)
+{
+    rocksdb_options_t *options = rocksdb_options_create();
+    char *message = NULL, aside[PXI_PATH_SIZE + 8];
+    size_t count = 0;
+    bool old = true;
+    char **names = rocksdb_list_column_families(options, path, &count, &message);
+
+    rocksdb_options_destroy(options);
+    if (message) { /* there is none */
+        rocksdb_free(message);
+        return 0;
+    }
+    for (size_t i = 0; i < count; i++)
+        old &= strcmp(names[i], families[PXI_HIST_JOURNAL].name) != 0;
+    rocksdb_list_column_families_destroy(names, count);
+    if (!old)
+        return 0;
+    snprintf(aside, sizeof aside, "%s.old", path);
+    px_log(PX_LOG_WARN, "history_set_aside reason=older_layout to=%s", aside);
+    return rename(path, aside) == 0 ? 0 : PX_E_IO;
+}
+
+static int number_all(struct px_hist *hist, const struct px_config *config)
+{
+    int error = number_assets(hist, config);
+
+    if (!error)
+        error = number_venues(hist, config);
+    if (!error)
+        error = pxi_commit(&hist->db, true);
+    return error ? error : read_counter(hist, "assets", &hist->stored_assets);
+}
+
+static int make_room(struct px_hist *hist)
+{
+    hist->open = calloc(hist->stored_assets + 1, sizeof *hist->open);
+    hist->candles = calloc(hist->stored_assets + 1, sizeof *hist->candles);
+    hist->touched = calloc(hist->stored_assets + 1, sizeof *hist->touched);
+    hist->journal = malloc(JOURNAL_ROW);
+    if (!hist->open || !hist->candles || !hist->touched || !hist->journal)
+        return PX_E_MEMORY;
+    for (uint32_t stored = 0; stored < hist->stored_assets; stored++)
+        for (unsigned level = 0; level < PXI_LEVELS; level++)
+            hist->candles[stored].shown_end_ns[level] = INT64_MIN;
+    hist->newest_ns = INT64_MIN;
+    hist->batch = 1;
+    return 0;
+}
+
+/* Nobody tends what the configuration does not name. */
+static void seal_removed(struct px_hist *hist)
+{
+    for (uint32_t stored = 0; stored < hist->stored_assets; stored++) {
+        bool named = false;
+
+        if (hist->open[stored].count == 0)
+            continue;
+        for (uint32_t i = 0; i < hist->assets && !named; i++)
+            named = hist->stored[i] == stored;
+        if (!named)
+            pxi_open_seal(hist, stored);
+    }
+}
+
+static int begin(struct px_hist *hist)
+{
+    int error = make_room(hist);
+
+    if (!error)
+        error = pxi_open_init(hist);
+    if (error)
+        return error;
+    seal_removed(hist);
+    return px_hist_commit(hist);
+}
+
 int px_hist_open(const char *data, const struct px_names *names, struct px_hist **histp)
 {
-    static const char *const families[] = {"default", "ticks", "candles", "meta"};
     const struct px_config *config = px_names_config(names);
     struct px_hist *hist = calloc(1, sizeof *hist);
     char path[PXI_PATH_SIZE];
@@ -81,14 +164,15 @@ int px_hist_open(const char *data, const struct px_names *names, struct px_hist 
     snprintf(path, sizeof path, "%s/hist", data);
     hist->names = names;
     hist->assets = config->asset_count;
+    pthread_mutex_init(&hist->lock, NULL);
     hist->stored = calloc(config->asset_count + 1, sizeof *hist->stored);
-    int error = hist->stored ? pxi_db_open(&hist->db, path, families, PXI_HIST_FAMILIES, BUFFER_BYTES) : PX_E_MEMORY;
+    int error = hist->stored ? set_aside_old(path) : PX_E_MEMORY;
     if (!error)
-        error = number_assets(hist, config);
+        error = pxi_db_open_families(&hist->db, path, families, PXI_HIST_FAMILIES);
     if (!error)
-        error = number_venues(hist, config);
+        error = number_all(hist, config);
     if (!error)
-        error = pxi_commit(&hist->db, true);
+        error = begin(hist);
     *histp = hist;
     if (error)
         px_hist_close(histp);
@@ -97,14 +181,33 @@ int px_hist_open(const char *data, const struct px_names *names, struct px_hist 
 
 void px_hist_close(struct px_hist **histp)
 {
-    if (!*histp)
+    struct px_hist *hist = *histp;
+
+    if (!hist)
         return;
-    if ((*histp)->db.db)
-        pxi_db_sync(&(*histp)->db);
-    pxi_db_close(&(*histp)->db);
-    free((*histp)->stored);
-    free(*histp);
+    if (hist->db.db)
+        pxi_db_sync(&hist->db);
+    pxi_db_close(&hist->db);
+    pxi_open_fini(hist);
+    pthread_mutex_destroy(&hist->lock);
+    free(hist->candles);
+    free(hist->touched);
+    free(hist->journal);
+    free(hist->stored);
+    free(hist);
     *histp = NULL;
+}
+
+void pxi_hist_damaged(const struct px_hist *hist, const char *what, uint32_t stored, int64_t time_ns)
+{
+    __atomic_fetch_add((uint64_t *)&hist->damaged, 1, __ATOMIC_RELAXED);
+    px_log_limited(PX_LOG_ERROR, 10, "history_damaged what=%s stored_asset=%u at=%lld", what, stored,
+                   (long long)time_ns);
+}
+
+uint64_t px_hist_damages(const struct px_hist *hist)
+{
+    return __atomic_load_n(&hist->damaged, __ATOMIC_RELAXED);
 }
 
 /* ---- writing ---- */
@@ -117,20 +220,32 @@ static uint32_t stored_asset(const struct px_hist *hist, px_asset_id asset)
 
 void px_hist_put_trade(struct px_hist *hist, px_asset_id asset, const struct px_trade *trade)
 {
-    uint8_t key[PXI_TICK_KEY], value[PXI_TRADE_MAX];
     struct px_trade durable = *trade;
 
     durable.venue = trade->venue < PX_VENUES_MAX ? hist->venue_stored[trade->venue] : PX_VENUE_NONE;
-    pxi_tick_key(key, stored_asset(hist, asset), trade->time_ns, trade->sequence);
-    pxi_put(&hist->db, PXI_HIST_TICKS, key, sizeof key, value, pxi_trade_encode(&durable, value));
+    durable.spare = 0;
+    pxi_open_put(hist, stored_asset(hist, asset), &durable);
 }
 
 void px_hist_put_candle(struct px_hist *hist, px_asset_id asset, const struct px_candle *minute)
 {
-    uint8_t key[PXI_CANDLE_KEY], value[PXI_CANDLE_BYTES];
+    PX_CHECK(minute->final);
+    pxi_candles_put(hist, stored_asset(hist, asset), minute);
+}
 
-    pxi_candle_key(key, stored_asset(hist, asset), minute->start_ns);
-    pxi_put(&hist->db, PXI_HIST_CANDLES, key, sizeof key, value, pxi_candle_encode(minute, value));
+void px_hist_show_open(struct px_hist *hist, px_asset_id asset, const struct px_candle *minutes, unsigned n)
+{
+    struct pxi_candles *series = &hist->candles[stored_asset(hist, asset)];
+
+    pthread_mutex_lock(&hist->lock);
+    while (n > 0 && series->opens > 0 && series->open[series->opens - 1].start_ns >= minutes[0].start_ns)
+        series->opens--;
+    for (unsigned i = 0; i < n; i++) {
+        if (series->opens == PX_COUNT_OF(series->open))
+            memmove(series->open, series->open + 1, --series->opens * sizeof *series->open);
+        series->open[series->opens++] = minutes[i];
+    }
+    pthread_mutex_unlock(&hist->lock);
 }
 
 static size_t last_key(const struct px_hist *hist, px_asset_id asset, uint8_t key[16])
@@ -157,7 +272,15 @@ void px_hist_put_checkpoint(struct px_hist *hist, uint64_t generation, uint64_t 
 
 int px_hist_commit(struct px_hist *hist)
 {
-    return pxi_commit(&hist->db, false);
+    if (hist->failed)
+        return PX_E_IO;
+    pxi_open_end_row(hist);
+    int error = pxi_commit(&hist->db, false);
+    if (error)
+        return error;
+    hist->batch++;
+    pxi_open_show(hist);
+    return 0;
 }
 
 int px_hist_sync(struct px_hist *hist)
@@ -188,37 +311,46 @@ int px_hist_last(const struct px_hist *hist, px_asset_id asset, struct px_hist_l
     return pxi_get(&hist->db, PXI_HIST_META, key, len, lastp, sizeof *lastp, &got);
 }
 
-int px_hist_minute_before(const struct px_hist *hist, px_asset_id asset, int64_t before_ns, bool final,
-                          struct px_candle *minutep)
-{
-    uint32_t stored = stored_asset(hist, asset);
-    uint8_t key[PXI_CANDLE_KEY];
-    rocksdb_iterator_t *scan = pxi_scan(&hist->db, PXI_HIST_CANDLES);
-    int result;
+/* ---- what is let go ---- */
 
-    pxi_candle_key(key, stored, before_ns - 1);
-    rocksdb_iter_seek_for_prev(scan, (char *)key, sizeof key);
-    while ((result = pxi_candle_at(scan, stored, minutep)) == 0 && final && !minutep->final)
-        rocksdb_iter_prev(scan);
-    int error = pxi_scan_end(scan);
-    return error ? error : result == PX_E_EMPTY ? PX_E_NOT_FOUND : result;
+/* Rows of the buckets below `bucket`: whole files at once, and what is left by range. */
+static int let_go(struct px_hist *hist, const struct pxi_place *place, uint32_t bucket)
+{
+    uint8_t from[PXI_TICK_KEY], to[PXI_TICK_KEY];
+
+    pxi_place_bucket(place, 0, from);
+    pxi_place_bucket(place, bucket, to);
+    int error = pxi_drop_files(&hist->db, place->family, from, to, place->key_len);
+    pxi_delete_range(&hist->db, place->family, from, to, place->key_len);
+    return error;
 }
 
-int px_hist_each_trade(const struct px_hist *hist, px_asset_id asset, int64_t start_ns, int64_t end_ns,
-                       px_hist_each *each, void *context)
+static uint32_t bucket_before(int64_t newest_ns, uint32_t keep_days, unsigned bucket_days)
 {
-    uint32_t stored = stored_asset(hist, asset);
-    uint8_t key[PXI_TICK_KEY];
-    struct px_trade trade;
-    rocksdb_iterator_t *scan = pxi_scan(&hist->db, PXI_HIST_TICKS);
-    int result;
+    uint32_t day = pxi_day_of(newest_ns);
 
-    pxi_tick_key(key, stored, start_ns, 0);
-    rocksdb_iter_seek(scan, (char *)key, sizeof key);
-    while ((result = pxi_trade_at(hist, scan, stored, &trade)) == 0 && trade.time_ns < end_ns) {
-        each(context, &trade);
-        rocksdb_iter_next(scan);
+    return keep_days == 0 || day < keep_days ? 0 : (day - keep_days) / bucket_days;
+}
+
+int px_hist_retain(struct px_hist *hist, int64_t now_ns)
+{
+    const struct px_config_history *keep = &px_names_config(hist->names)->history;
+    const struct pxi_place minutes = pxi_candles_place(0, false);
+    int64_t newest_ns = PX_MIN(now_ns, hist->newest_ns);
+    uint32_t ticks = bucket_before(newest_ns, keep->ticks, 1);
+    uint32_t candles = bucket_before(newest_ns, keep->candles_1m, minutes.days);
+    int error = 0, some = 0;
+
+    if (ticks > hist->ticks_from_bucket) {
+        error = let_go(hist, &pxi_ticks_place, ticks);
+        error = error ? error : let_go(hist, &pxi_aside_place, ticks);
+        hist->ticks_from_bucket = ticks;
+        some = 1;
     }
-    int error = pxi_scan_end(scan);
-    return error ? error : result == PX_E_EMPTY ? 0 : result;
+    if (!error && candles > hist->candles_from_bucket) {
+        error = let_go(hist, &minutes, candles);
+        hist->candles_from_bucket = candles;
+        some = 1;
+    }
+    return error ? error : some;
 }

@@ -1,15 +1,17 @@
 /*
- * History: one row per trade, one row per asset and minute, and how far the tick ring has been read. Everything of one
- * turn goes into one atomic batch, so that after a crash the rows and the checkpoint agree and nothing is counted
- * twice.
+ * History: trades, candles, and how far the tick ring has been read. Everything of one turn goes into one atomic batch, so
+ * that after a crash the rows and the checkpoint agree and nothing is counted twice.
  *
- *   ticks     stored asset, time, sequence   ->  trade            all big-endian, so that a range is a run of keys
- *   candles   stored asset, interval, start  ->  candle
- *   meta      "checkpoint", "asset/<symbol>/<decimals>/<size decimals>", "last/<stored asset>", "venue/<name>"
+ *   trades    up to 600 of an asset and a day in a block. The block that is open is in memory and in a journal, whose
+ *             rows are trimmed once the blocks that they cover are sealed. Quarantined and late trades lie aside, in rows
+ *             of their own, and so do those that come behind a sealed block; reading brings all together in order
+ *   candles   final minutes, and 5 minutes, hours and days made of them once, in rows of many. Open minutes are derived
+ *             from trades, and live in memory only
  *
- * Assets and venues have numbers of their own in here, given at first sight and kept for ever: the configuration's
- * order may change. An asset whose decimals change is another asset. Keeper only; what writes is for its main thread
- * alone, what reads is for any thread.
+ * A row that was damaged is known by its checksum, told in the log, and costs what is in it, nothing else. Assets and
+ * venues have numbers of their own in here, given at first sight and kept for ever: the configuration's order may
+ * change. An asset whose decimals change is another asset. Keeper only; what writes is for its main thread alone, what
+ * reads is for any thread, and sees what has been committed.
  */
 #pragma once
 
@@ -20,8 +22,9 @@ struct px_hist; /* opaque */
 
 #define PX_TRADE_LATE 0x4000 /* in px_trade.flags: came after its minute was final, and is in no candle */
 
-/* Opens or makes <data>/hist and numbers all assets and venues of the configuration. PX_E_IO, PX_E_MEMORY,
- * PX_E_TOO_LARGE. May take a second after a crash. */
+/* Opens or makes <data>/hist, numbers all assets and venues of the configuration and brings the open blocks back. A
+ * folder of an older layout is set aside as hist.old. PX_E_IO, PX_E_MEMORY, PX_E_TOO_LARGE. May take some seconds after a
+ * crash. `names` must outlive it. */
 int px_hist_open(const char *data, const struct px_names *names, struct px_hist **histp);
 void px_hist_close(struct px_hist **histp); /* syncs; nobody may read any more */
 
@@ -33,6 +36,7 @@ struct px_hist_last { /* of an asset, for seeds and for telling a live feed from
 };
 
 void px_hist_put_trade(struct px_hist *hist, px_asset_id asset, const struct px_trade *trade);
+/* A final minute; minutes come in order. One that is there already stays as it is. */
 void px_hist_put_candle(struct px_hist *hist, px_asset_id asset, const struct px_candle *minute);
 void px_hist_put_last(struct px_hist *hist, px_asset_id asset, const struct px_hist_last *last);
 void px_hist_put_checkpoint(struct px_hist *hist, uint64_t generation, uint64_t position);
@@ -43,14 +47,33 @@ int px_hist_commit(struct px_hist *hist);
 /* Makes all commits so far survive a power cut. Any thread; blocks on the disk. */
 int px_hist_sync(struct px_hist *hist);
 
+/* ---- beside the batches; main thread ---- */
+
+/* What readers see of minutes that are not final: at once, and not on disk. At most 2, ascending; older ones stay until
+ * their rows can be read. */
+void px_hist_show_open(struct px_hist *hist, px_asset_id asset, const struct px_candle *minutes, unsigned n);
+
+/* What has no hurry, once a second an asset, before the batch under way has anything of it: seals a block that has been
+ * open for 10 minutes, packs candles into rows of many. > 0: the batch is to be committed. */
+int px_hist_tend(struct px_hist *hist, px_asset_id asset);
+
+/* Lets go of the journal behind the oldest open block, with an empty batch, every 10 seconds or so. Likewise. */
+int px_hist_trim(struct px_hist *hist);
+
+/* Lets go of what is older than the configuration's history.* says, by whole ranges; looks only when a day has begun.
+ * Counted from the newest trade, or now_ns if that is earlier. Likewise. */
+int px_hist_retain(struct px_hist *hist, int64_t now_ns);
+
+/* Rows that could not be read so far. Any thread. */
+uint64_t px_hist_damages(const struct px_hist *hist);
+
 /* ---- what a successor starts from ---- */
 
 int px_hist_checkpoint(const struct px_hist *hist, uint64_t *generationp, uint64_t *positionp); /* PX_E_NOT_FOUND */
 int px_hist_last(const struct px_hist *hist, px_asset_id asset, struct px_hist_last *lastp);    /* PX_E_NOT_FOUND */
 
-/* The newest minute whose start is before `before_ns`; with `final` the newest final one. PX_E_NOT_FOUND. */
-int px_hist_minute_before(const struct px_hist *hist, px_asset_id asset, int64_t before_ns, bool final,
-                          struct px_candle *minutep);
+/* The newest final minute whose start is before `before_ns`. PX_E_NOT_FOUND. */
+int px_hist_minute_before(const struct px_hist *hist, px_asset_id asset, int64_t before_ns, struct px_candle *minutep);
 
 /* Calls `each` for every trade in [start_ns, end_ns) in order of time and arrival, quarantined and late ones too. */
 typedef void px_hist_each(void *context, const struct px_trade *trade);
@@ -59,6 +82,7 @@ int px_hist_each_trade(const struct px_hist *hist, px_asset_id asset, int64_t st
 
 /* ---- queries, see store/reader.h; `final_ns`: every minute before it is final ---- */
 
+/* interval_s is 1 or 5, made of trades, or 60 or a multiple of it. */
 int px_hist_candles(const struct px_hist *hist, px_asset_id asset, uint32_t interval_s, bool partial, int64_t final_ns,
                     const struct px_range *range, struct px_candle *candles, struct px_page *pagep, int64_t *priorp);
 int px_hist_ticks(const struct px_hist *hist, px_asset_id asset, bool quarantined, const struct px_range *range,

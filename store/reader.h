@@ -106,7 +106,7 @@ struct px_page {
 };
 
 /*
- * Candles of interval_s: 60 or a multiple of it up to a week. Empty intervals have no row. `partial`: those that are
+ * Candles of interval_s: 1, 5, 60 or a multiple of it up to a week. Empty intervals have no row. `partial`: those that are
  * not final too. *priorp (may be NULL): the close before the first row returned, or before the range if it is empty,
  * for filling; PX_PRICE_NONE if there is none. PX_E_INVALID for another interval, an asset that is none, or a limit
  * outside.

@@ -1,4 +1,4 @@
-/* The tick ring into history: every trade a row, every minute a row, and the ring position in the same batch. */
+/* The tick ring into history: trades, final minutes, and the ring position in one batch. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -7,6 +7,7 @@
 
 #define FLUSH_NS    PX_NS_PER_S
 #define FLUSH_SLICE 256
+#define TRIM_NS     (10 * PX_NS_PER_S)
 #define LIVE_NS  (10 * PX_NS_PER_S) /* a trade received this soon after it happened comes from a live feed */
 #define FUTURE_NS                                                                                                      \
     (60 * PX_NS_PER_S)    /* a venue's clock may run ahead, but not so far: it would stop the asset's clock */
@@ -37,6 +38,16 @@ static void replay(void *context, const struct px_trade *trade)
     series->known = true;
 }
 
+static void show_open(struct pxi_history *history, px_asset_id asset)
+{
+    const struct px_minutes *minutes = &history->series[asset].minutes;
+    struct px_candle candles[PX_COUNT_OF(minutes->open)];
+
+    for (unsigned i = 0; i < minutes->opens; i++)
+        candles[i] = px_minutes_look(minutes, i);
+    px_hist_show_open(history->hist, asset, candles, minutes->opens);
+}
+
 /*
  * The stored trades are the truth and rows of open minutes are derived from them: what counts for the open minutes is
  * added up again. The newest final row says from where on.
@@ -52,7 +63,7 @@ static int restore(struct pxi_history *history, px_asset_id asset)
     series->known = error == 0;
     if (error && error != PX_E_NOT_FOUND)
         return error;
-    error = px_hist_minute_before(history->hist, asset, INT64_MAX, true, &minutes->before);
+    error = px_hist_minute_before(history->hist, asset, INT64_MAX, &minutes->before);
     if (error == 0) {
         minutes->clock_ns = minutes->before.last_ns;
         minutes->final_ns = minutes->before.start_ns + PX_MINUTE_NS;
@@ -66,6 +77,7 @@ static int restore(struct pxi_history *history, px_asset_id asset)
         px_minutes_finish(minutes, series->last.final_ns);
     history->final_ns[asset] = minutes->final_ns;
     series->dirty = minutes->opens > 0;
+    show_open(history, asset);
     return error;
 }
 
@@ -223,14 +235,6 @@ static void put_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uin
     px_stat_add(keeper->stats, PX_STAT_KEEP_TICKS, 1);
 }
 
-/* Readers join the stored minutes to the open one in shared memory: between them no minute may be missing. */
-static void put_ended_minute(struct pxi_keeper *keeper, px_asset_id asset)
-{
-    struct px_candle candle = px_minutes_look(&keeper->history.series[asset].minutes, 0);
-
-    px_hist_put_candle(keeper->history.hist, asset, &candle);
-}
-
 static int take_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uint64_t position)
 {
     struct pxi_series *series = &keeper->history.series[tick->asset];
@@ -250,11 +254,12 @@ static int take_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uin
         return error;
     put_trade(keeper, tick, position, tick->flags);
     px_minutes_add(&series->minutes, time_ns, tick->price, tick->size);
-    if (series->minutes.opens == 2 && series->minutes.open[1].count == 1) /* the minute before has just ended */
-        put_ended_minute(keeper, tick->asset);
+    /* Readers join what is shown to the open minute in shared memory: between them no minute may be missing. */
+    if (series->minutes.opens == 2 && series->minutes.open[1].count == 1)
+        show_open(&keeper->history, tick->asset);
     series->dirty = true;
     if (!series->known || time_ns >= series->last.time_ns)
-        series->last = (struct px_hist_last){tick->price, time_ns, tick->recv_ns, 0};
+        series->last = (struct px_hist_last){tick->price, time_ns, tick->recv_ns, series->last.final_ns};
     series->known = true;
     return 0;
 }
@@ -322,13 +327,11 @@ static int flush_series(struct pxi_keeper *keeper, px_asset_id asset, int64_t qu
     *anyp = true;
     if (px_minutes_stale(&series->minutes))
         error = rebuild(keeper, asset, position);
-    for (unsigned i = 0; i < series->minutes.opens && !error; i++) {
-        struct px_candle candle = px_minutes_look(&series->minutes, i);
-
-        px_hist_put_candle(keeper->history.hist, asset, &candle);
+    show_open(&keeper->history, asset);
+    if (series->last.final_ns != series->minutes.final_ns) { /* trades after it are read again */
+        series->last.final_ns = series->minutes.final_ns;
+        px_hist_put_last(keeper->history.hist, asset, &series->last);
     }
-    series->last.final_ns = series->minutes.final_ns;
-    px_hist_put_last(keeper->history.hist, asset, &series->last);
     series->dirty = false;
     return error;
 }
@@ -340,13 +343,25 @@ static void publish_final(struct pxi_history *history, px_asset_id from, px_asse
         __atomic_store_n(&history->final_ns[asset], history->series[asset].minutes.final_ns, __ATOMIC_RELEASE);
 }
 
+/* What waits for nobody: old blocks, rows of many candles. First, since it reads rows that have been committed. */
+static int tend_range(struct pxi_history *history, px_asset_id from, px_asset_id to, bool *anyp)
+{
+    int result = 0;
+
+    for (px_asset_id asset = from; asset < to && result >= 0; asset++) {
+        result = px_hist_tend(history->hist, asset);
+        *anyp |= result > 0;
+    }
+    return result < 0 ? result : 0;
+}
+
 static int flush_range(struct pxi_keeper *keeper, px_asset_id from, px_asset_id to)
 {
     struct pxi_history *history = &keeper->history;
     bool caught_up = px_ring_tail(keeper->shm->ticks) == history->position;
     int64_t quiet_ns = caught_up ? px_candle_start(px_wall_now() - PX_LATE_NS, 60) : PX_MINUTES_NONE;
     bool any = false;
-    int error = 0;
+    int error = tend_range(history, from, to, &any);
 
     for (px_asset_id asset = from; asset < to && !error; asset++)
         error = flush_series(keeper, asset, quiet_ns, &any);
@@ -355,6 +370,20 @@ static int flush_range(struct pxi_keeper *keeper, px_asset_id from, px_asset_id 
     if (!error)
         publish_final(history, from, to);
     return error;
+}
+
+/* The journal behind the open blocks, and what is older than history is kept. */
+static int let_go(struct pxi_keeper *keeper)
+{
+    struct pxi_history *history = &keeper->history;
+    int trimmed = px_hist_trim(history->hist), retained = trimmed < 0 ? trimmed : 0;
+
+    if (trimmed >= 0)
+        retained = px_hist_retain(history->hist, px_wall_now());
+    pxi_crash_point("hist-trimming");
+    if (retained < 0)
+        return retained;
+    return trimmed > 0 || retained > 0 ? commit(keeper, history->position) : 0;
 }
 
 /*
@@ -370,6 +399,13 @@ int pxi_history_flush(struct pxi_keeper *keeper, bool everything)
 
     if (keeper->tasks.space == PX_SPACE_NONE)
         return 0;
+    if (px_mono_since(now, history->trimmed) > TRIM_NS) {
+        int error = let_go(keeper);
+
+        history->trimmed = now;
+        if (error)
+            return error;
+    }
     if (everything)
         return flush_range(keeper, 0, history->assets);
     if (share == 0)

@@ -41,7 +41,7 @@ struct pxi_history {
     uint32_t assets;
     uint64_t position, generation; /* in the tick ring */
     uint64_t sequence_base;
-    px_mono flushed;
+    px_mono flushed, trimmed;
     px_asset_id flush_at; /* the next asset to flush */
     uint64_t committed; /* batches, for the syncing thread */
     struct px_tick tick[PXI_TICK_BATCH];

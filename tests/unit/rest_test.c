@@ -561,7 +561,7 @@ END_TEST
 START_TEST(refuses_bad_ranges)
 {
     static const char *const bad[] = {
-        "interval=7m", "interval=1s", "limit=0",       "limit=5001", "start=yesterday",
+        "interval=7m", "interval=7s", "limit=0",       "limit=5001", "start=yesterday",
         "order=up",    "fill=zero",   "partial=maybe", "cursor=abc", "start=99999999999999999999999"};
     char target[128];
 

@@ -43,6 +43,7 @@ static const struct {
     const char *name;
     uint32_t seconds;
 } intervals[] = {
+    {"1s", 1},     {"5s", 5},
     {"1m", 60},    {"3m", 180},   {"5m", 300},   {"15m", 900},   {"30m", 1800}, {"1h", 3600},   {"2h", 7200},
     {"4h", 14400}, {"6h", 21600}, {"8h", 28800}, {"12h", 43200}, {"1d", 86400}, {"1w", 604800},
 };
@@ -62,7 +63,7 @@ static bool param_interval(struct px_request *request, struct table *table)
         table->interval_ns = (int64_t)intervals[i].seconds * PX_NS_PER_S;
         return true;
     }
-    px_problem_add(&request->problem, "?interval", "must be one of 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 1w");
+    px_problem_add(&request->problem, "?interval", "must be one of 1s 5s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 1w");
     return false;
 }
 
@@ -173,7 +174,7 @@ static void join_open(const struct px_request *request, struct table *table)
 {
     struct px_candle minute;
 
-    if (!open_minute(request, table->asset, &minute))
+    if (table->interval_s < 60 || !open_minute(request, table->asset, &minute)) /* seconds come from trades, up to now */
         return;
     int64_t start = px_candle_start(minute.start_ns, table->interval_s);
     struct px_candle *last = table->candle_count > 0 ? &table->candles[table->candle_count - 1] : NULL;

@@ -1,0 +1,259 @@
+/*
+ * Minutes into rows, and upward into longer candles.
+ *
+ *   minutes ──► 5 minutes ──► hours ──► days        a candle is made once, when the next one of its level begins
+ *      │            │           │         │
+ *      └── a row of one each, until the row of many is over: then they are packed and the rows of one are deleted
+ *
+ * Sums are exact, so a day made of hours equals a day made of its minutes. An interval without a trade has no candle;
+ * what its neighbour's price held in it is in the longer candle.
+ */
+#include <stdlib.h>
+
+#include "base/error.h"
+#include "store/hist_private.h"
+
+const struct pxi_level pxi_levels[PXI_LEVELS] = {
+    {60, 3600, PXI_MONTH_DAYS}, /* 60 in a row */
+    {300, 86400, 0},            /* 288 */
+    {3600, 7 * 86400, 0},       /* 168 */
+    {86400, 364 * 86400, 0},    /* 364 */
+};
+
+_Static_assert(PX_CANDLES_ROW >= 364, "the longest row");
+
+struct pxi_place pxi_candles_place(unsigned level, bool fresh)
+{
+    return (struct pxi_place){PXI_HIST_CANDLES, fresh ? 0 : pxi_levels[level].days,
+                              (int)(level | (fresh ? PXI_FRESH : 0)), PXI_CANDLE_KEY};
+}
+
+static int64_t width_ns(unsigned level)
+{
+    return pxi_levels[level].width_s * PX_NS_PER_S;
+}
+
+/* Where the row begins that has the candle: spans are counted from the epoch. */
+static int64_t span_of(unsigned level, int64_t start_ns)
+{
+    int64_t span_ns = pxi_levels[level].span_s * PX_NS_PER_S, offset = start_ns % span_ns;
+
+    return start_ns - (offset < 0 ? offset + span_ns : offset);
+}
+
+void pxi_candle_carry(struct px_candle *to, int64_t width, const struct px_candle *from, int64_t from_end_ns,
+                      int64_t until_ns)
+{
+    int64_t begin_ns = PX_MAX(from_end_ns, to->start_ns);
+    int64_t end_ns = PX_MIN(PX_MIN(until_ns, to->start_ns + width), from->last_ns + PX_CARRY_NS);
+
+    if (from->count == 0 || end_ns <= begin_ns)
+        return;
+    to->area += (__int128)from->close * (end_ns - begin_ns);
+    to->duration_ns += end_ns - begin_ns;
+}
+
+void pxi_candle_add(struct px_candle *to, const struct px_candle *finer)
+{
+    if (to->count == 0) {
+        to->open = finer->open;
+        to->high = finer->high;
+        to->low = finer->low;
+    }
+    to->high = PX_MAX(to->high, finer->high);
+    to->low = PX_MIN(to->low, finer->low);
+    to->close = finer->close;
+    if (__builtin_add_overflow(to->volume, finer->volume, &to->volume))
+        to->volume = INT64_MAX;
+    to->count += finer->count;
+    to->duration_ns += finer->duration_ns;
+    to->last_ns = finer->last_ns;
+    to->area += finer->area;
+    to->value += finer->value;
+}
+
+/* ---- rolling upward ---- */
+
+static void put_row(struct px_hist *hist, const struct pxi_place *place, unsigned level, uint32_t stored,
+                    const struct px_candle *candles, unsigned n)
+{
+    uint8_t key[PXI_CANDLE_KEY], value[PX_CANDLES_BYTES_MAX];
+
+    pxi_place_key(place, stored, candles[0].start_ns, 0, key);
+    pxi_put(&hist->db, PXI_HIST_CANDLES, key, sizeof key, value, px_candles_encode(candles, n, width_ns(level), value));
+}
+
+/* Adds `candle` of the level below to what is under way. True: the one before it is over, and is in *overp. */
+static bool roll(struct pxi_candles *series, unsigned level, const struct px_candle *candle, struct px_candle *overp)
+{
+    struct px_candle *at = &series->level[level].at;
+    const struct px_candle *before = &series->level[level - 1].before;
+    int64_t start_ns = px_candle_start(candle->start_ns, pxi_levels[level].width_s);
+    int64_t before_end_ns = before->start_ns + width_ns(level - 1);
+    bool over = at->count > 0 && at->start_ns != start_ns;
+
+    if (over) {
+        pxi_candle_carry(at, width_ns(level), before, before_end_ns, INT64_MAX);
+        at->final = true;
+        *overp = *at;
+    }
+    if (over || at->count == 0)
+        *at = (struct px_candle){.start_ns = start_ns};
+    pxi_candle_carry(at, width_ns(level), before, before_end_ns, candle->start_ns);
+    pxi_candle_add(at, candle);
+    return over;
+}
+
+static void put_level(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candle)
+{
+    struct pxi_candles *series = &hist->candles[stored];
+    struct pxi_place place = pxi_candles_place(level, true);
+    struct px_candle over;
+
+    put_row(hist, &place, level, stored, candle, 1);
+    if (series->level[level].packed_ns == INT64_MIN)
+        series->level[level].packed_ns = span_of(level, candle->start_ns);
+    series->level[level].end_ns = candle->start_ns + width_ns(level);
+    bool rolls = level + 1 < PXI_LEVELS && roll(series, level + 1, candle, &over);
+    series->level[level].before = *candle;
+    if (rolls)
+        put_level(hist, stored, level + 1, &over);
+}
+
+void pxi_candles_put(struct px_hist *hist, uint32_t stored, const struct px_candle *minute)
+{
+    struct pxi_candles *series = &hist->candles[stored];
+
+    pxi_hist_touch(hist, stored);
+    series->batch = hist->batch;
+    if (pxi_candles_load(hist, stored) < 0)
+        hist->failed = true;
+    else if (minute->start_ns >= series->level[0].end_ns) /* else there is one, and it is final */
+        put_level(hist, stored, 0, minute);
+}
+
+/* ---- where a restart finds it ---- */
+
+static int load_level(struct px_hist *hist, uint32_t stored, unsigned level, rocksdb_iterator_t *scan)
+{
+    struct pxi_series_level *to = &hist->candles[stored].level[level];
+    struct pxi_rows rows = {pxi_candles_place(level, true), stored, scan};
+    const uint8_t *key = pxi_rows_seek(&rows, INT64_MIN, 0, PXI_SEEK_FROM);
+    struct pxi_walk *walk;
+    int64_t end_ns;
+
+    *to = (struct pxi_series_level){.end_ns = INT64_MIN, .packed_ns = INT64_MIN};
+    if (key)
+        to->packed_ns = span_of(level, pxi_rows_time(&rows, key));
+    int error = pxi_walk_open(hist, stored, level, level, false, &walk);
+    if (error)
+        return error;
+    pxi_walk_seek(walk, INT64_MAX, true);
+    if (pxi_walk_next(walk, &to->before, &end_ns) == 0)
+        to->end_ns = end_ns;
+    return pxi_walk_close(&walk);
+}
+
+/* Candles of the level below that are in none of this level yet. */
+static int load_under_way(struct px_hist *hist, uint32_t stored, unsigned level)
+{
+    struct pxi_candles *series = &hist->candles[stored];
+    struct px_candle candle, over, newest = series->level[level - 1].before;
+    struct pxi_walk *walk;
+    int64_t end_ns, from_ns = series->level[level].end_ns;
+    int error = pxi_walk_open(hist, stored, level - 1, level - 1, false, &walk);
+
+    if (error)
+        return error;
+    series->level[level - 1].before.count = 0;
+    pxi_walk_seek(walk, from_ns == INT64_MIN ? from_ns : from_ns - 1, true);
+    if (from_ns != INT64_MIN && pxi_walk_next(walk, &candle, &end_ns) == 0)
+        series->level[level - 1].before = candle;
+    pxi_walk_seek(walk, from_ns, false);
+    while (pxi_walk_next(walk, &candle, &end_ns) == 0) {
+        roll(series, level, &candle, &over); /* nothing is over here, or it would be a row */
+        series->level[level - 1].before = candle;
+    }
+    series->level[level - 1].before = newest;
+    return pxi_walk_close(&walk);
+}
+
+int pxi_candles_load(struct px_hist *hist, uint32_t stored)
+{
+    struct pxi_candles *series = &hist->candles[stored];
+    int error = 0;
+
+    if (series->loaded)
+        return 0;
+    rocksdb_iterator_t *scan = pxi_scan(&hist->db, PXI_HIST_CANDLES);
+    for (unsigned level = 0; level < PXI_LEVELS && !error; level++)
+        error = load_level(hist, stored, level, scan);
+    int failed = pxi_scan_end(scan);
+    for (unsigned level = 1; level < PXI_LEVELS && !error; level++)
+        error = load_under_way(hist, stored, level);
+    if (error || failed)
+        return error ? error : failed;
+    series->loaded = true;
+    pxi_hist_touch(hist, stored);
+    return 1;
+}
+
+/* ---- packing ---- */
+
+/* Not all assets at the same moment: each waits for a part of the next row. */
+static bool due(const struct px_hist *hist, uint32_t stored, unsigned level)
+{
+    const struct pxi_series_level *at = &hist->candles[stored].level[level];
+    unsigned in_row = pxi_levels[level].span_s / pxi_levels[level].width_s;
+
+    if (at->packed_ns == INT64_MIN || at->end_ns == INT64_MIN)
+        return false;
+    int64_t wait_ns = pxi_spread(stored, in_row * 4 / 5) * width_ns(level);
+    return at->end_ns - width_ns(level) - at->packed_ns >= pxi_levels[level].span_s * PX_NS_PER_S + wait_ns;
+}
+
+static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rocksdb_iterator_t *scan)
+{
+    struct px_candle *candles = malloc(2 * PX_CANDLES_ROW * sizeof *candles);
+    struct pxi_series_level *at = &hist->candles[stored].level[level];
+    struct pxi_place place = pxi_candles_place(level, false);
+    struct pxi_rows rows = {pxi_candles_place(level, true), stored, scan};
+    int64_t end_ns = at->packed_ns + pxi_levels[level].span_s * PX_NS_PER_S;
+    const uint8_t *key = pxi_rows_seek(&rows, at->packed_ns, 0, PXI_SEEK_FROM);
+    unsigned count = 0, one;
+    size_t len;
+
+    PX_CHECK(candles);
+    for (; key && pxi_rows_time(&rows, key) < end_ns; key = pxi_rows_step(&rows, false)) {
+        const char *value = rocksdb_iter_value(scan, &len);
+
+        if (count < PX_CANDLES_ROW && px_candles_decode(value, len, width_ns(level), candles + count, &one) == 0)
+            count += one;
+        else
+            pxi_hist_damaged(hist, "candle", stored, pxi_rows_time(&rows, key));
+        pxi_delete(&hist->db, PXI_HIST_CANDLES, key, PXI_CANDLE_KEY);
+    }
+    at->packed_ns = key ? span_of(level, pxi_rows_time(&rows, key)) : end_ns;
+    if (count > 0)
+        put_row(hist, &place, level, stored, candles, count);
+    free(candles);
+}
+
+int pxi_candles_pack(struct px_hist *hist, uint32_t stored)
+{
+    int packed = 0;
+
+    if (hist->candles[stored].batch == hist->batch) /* rows of the batch under way cannot be read */
+        return 0;
+    for (unsigned level = 0; level < PXI_LEVELS; level++) {
+        if (!due(hist, stored, level))
+            continue;
+        rocksdb_iterator_t *scan = pxi_scan(&hist->db, PXI_HIST_CANDLES);
+        pack_row(hist, stored, level, scan);
+        int error = pxi_scan_end(scan);
+        if (error)
+            return error;
+        packed++;
+    }
+    return packed;
+}
