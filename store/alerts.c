@@ -326,6 +326,7 @@ int px_alerts_commit(struct px_alerts *alerts, bool sync)
     sweep_outbox(alerts);
     memset(alerts->touched, 0, sizeof alerts->touched);
     alerts->changes = alerts->owners = 0;
+    alerts->group_floor = INT64_MAX;
     alerts->dirty = false;
     return pxi_commit(&alerts->db, sync);
 }

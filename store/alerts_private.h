@@ -32,6 +32,8 @@ struct px_alerts {
     const struct px_names *names;
     uint64_t eseq, count;           /* with the group under way */
     uint64_t deliveries;            /* the newest one's number, likewise */
+    int64_t due_floor;              /* nothing is due before; what stood there is gone, and its tombstones are passed over */
+    int64_t group_floor;            /* likewise of what the group under way has put, which no scan sees yet */
     px_alerts_render *render;       /* NULL: a message is told as it is */
     void *render_ctx;
     uint64_t told_from, told_until; /* outbox rows in (from, until] go with the next commit */

@@ -1,6 +1,7 @@
 /* Deliveries: made with the fire, leased, reported, replayed. */
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "store/alerts_private.h"
 #include "store/hist_private.h"
 
@@ -45,8 +46,11 @@ static void put_row(struct px_alerts *alerts, const struct px_delivery *delivery
 
     due_key(key, delivery->due_ns, delivery->number);
     pxi_put(&alerts->db, PXI_ALERTS_DELIVERIES, key + 8, 8, value, px_delivery_encode(delivery, value));
-    if (is_open(delivery))
+    if (is_open(delivery)) {
+        alerts->due_floor = PX_MIN(alerts->due_floor, delivery->due_ns);
+        alerts->group_floor = PX_MIN(alerts->group_floor, delivery->due_ns);
         pxi_put(&alerts->db, PXI_ALERTS_DUE, key, sizeof key, "L", delivery->state == PX_DELIVERY_DELIVERING);
+    }
     alerts->dirty = true;
 }
 
@@ -248,7 +252,7 @@ int px_deliveries_report(struct px_alerts *alerts, const struct px_report *repor
         return PX_E_AGAIN;
     int error = get_row(alerts, report->number, &before);
     if (error)
-        return error == PX_E_NOT_FOUND ? 0 : error;
+        return error == PX_E_NOT_FOUND || error == PX_E_FORMAT ? 0 : error;
     if (!is_open(&before) || report->attempt != before.attempts + 1 ||
         (before.state != PX_DELIVERY_DELIVERING && report->outcome == PX_OUTCOME_DEFER))
         return 0;
@@ -279,19 +283,32 @@ static int fill_job(const struct px_alerts *alerts, struct px_job *job)
     return error;
 }
 
-/* Takes one that is due: a job, or its end. *takenp: it is a job. */
-static int take(struct px_alerts *alerts, uint64_t number, int64_t now_ns, struct px_job *job, bool *takenp)
+/* A row that cannot be read, or is not there, must not keep all others from being sent. */
+static int skip_unreadable(struct px_alerts *alerts, const uint8_t *key, int error)
 {
+    if (error != PX_E_NOT_FOUND && error != PX_E_FORMAT)
+        return error;
+    px_log_limited(PX_LOG_ERROR, 1, "delivery_unreadable number=%llu", (unsigned long long)pxi_from_be64(key + 8));
+    pxi_delete(&alerts->db, PXI_ALERTS_DUE, key, DUE_KEY);
+    alerts->dirty = true;
+    return 0;
+}
+
+/* Takes one that is due: a job, or its end. *takenp: it is a job. */
+static int take(struct px_alerts *alerts, const uint8_t *key, int64_t now_ns, struct px_job *job, bool *takenp)
+{
+    uint64_t number = pxi_from_be64(key + 8);
+
     *takenp = false;
     memset(job, 0, sizeof *job);
     if (!pxi_may_touch(alerts, touch_id(number)))
         return 0;
     int error = get_row(alerts, number, &job->delivery);
     if (error)
-        return error == PX_E_NOT_FOUND ? 0 : error;
+        return skip_unreadable(alerts, key, error);
     struct px_delivery before = job->delivery;
     error = fill_job(alerts, job);
-    if (error && error != PX_E_NOT_FOUND)
+    if (error && error != PX_E_NOT_FOUND && error != PX_E_FORMAT)
         return error;
     if (error)
         die(&job->delivery, now_ns, "the channel takes no notifications");
@@ -307,38 +324,56 @@ static int take(struct px_alerts *alerts, uint64_t number, int64_t now_ns, struc
     return 0;
 }
 
+/* From the first row that may be due. */
+static rocksdb_iterator_t *scan_due(const struct px_alerts *alerts)
+{
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_DUE);
+    uint8_t from[DUE_KEY];
+
+    due_key(from, alerts->due_floor, 0);
+    rocksdb_iter_seek(scan, (char *)from, sizeof from);
+    return scan;
+}
+
 int px_deliveries_claim(struct px_alerts *alerts, int64_t now_ns, uint32_t want, struct px_job *jobs, uint32_t *countp,
                         int64_t *nextp)
 {
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_DUE);
+    rocksdb_iterator_t *scan = scan_due(alerts);
+    int64_t floor = INT64_MAX; /* of what this scan leaves behind */
     const uint8_t *key;
     bool taken;
     int error = 0;
 
     *countp = 0;
     *nextp = 0;
-    rocksdb_iter_seek_to_first(scan);
     for (unsigned seen = 0; !error && (key = pxi_scan_key(scan, "", 0, DUE_KEY)) != NULL; rocksdb_iter_next(scan)) {
-        *nextp = (int64_t)pxi_from_be64(key);
-        if (*nextp > now_ns || *countp == want || ++seen > PX_ALERTS_GROUP_MAX / 2)
+        int64_t due_ns = (int64_t)pxi_from_be64(key);
+
+        if (due_ns > now_ns || *countp == want || ++seen > PX_ALERTS_GROUP_MAX / 2) {
+            *nextp = due_ns;
             break;
-        error = take(alerts, pxi_from_be64(key + 8), now_ns, &jobs[*countp], &taken);
+        }
+        if (!pxi_may_touch(alerts, touch_id(pxi_from_be64(key + 8))))
+            floor = PX_MIN(floor, due_ns);
+        error = take(alerts, key, now_ns, &jobs[*countp], &taken);
         *countp += !error && taken;
-        *nextp = 0;
     }
     int scan_error = pxi_scan_end(scan);
-    return error ? error : scan_error;
+    if (error || scan_error)
+        return error ? error : scan_error;
+    floor = *nextp > 0 ? PX_MIN(floor, *nextp) : floor;
+    alerts->due_floor = PX_MIN(PX_MIN(floor, now_ns), alerts->group_floor);
+    return 0;
 }
 
 int px_deliveries_release(struct px_alerts *alerts, int64_t now_ns)
 {
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_DUE);
+    rocksdb_iterator_t *scan = scan_due(alerts);
     struct px_delivery before, now;
     const uint8_t *key;
     size_t len;
     int error = 0;
 
-    rocksdb_iter_seek_to_first(scan);
     for (unsigned count = 0; !error && (key = pxi_scan_key(scan, "", 0, DUE_KEY)) != NULL; rocksdb_iter_next(scan)) {
         if ((int64_t)pxi_from_be64(key) > now_ns + PX_LEASE_NS || count == RELEASE_MAX)
             break;
