@@ -12,8 +12,10 @@ import json
 import os
 import pathlib
 import socketserver
+import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -23,7 +25,13 @@ import harness
 RECEIPT = "clock: receipt, stale_after: 10s"
 NOTIFY = ("limits: {requests_per_second: 100000}\n"
           "notify: {allow_private: [127.0.0.0/8], smtp: {url: \"smtp://127.0.0.1:%d\", from: alerts@example.com},"
-          " vapid: {subject: \"mailto:ops@example.com\"}}\n")
+          " vapid: {subject: \"mailto:ops@example.com\"}, ca_file: %s}\n")
+
+
+def skip_part(reason):
+    """One test cannot run here; where everything has to run, that is a failure."""
+    assert os.environ.get("PX_REQUIRE_ALL") != "1", reason
+    print(f"skipped: {reason}")
 
 
 class Sink(socketserver.ThreadingMixIn, http.server.HTTPServer):
@@ -31,14 +39,19 @@ class Sink(socketserver.ThreadingMixIn, http.server.HTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.got, self.lock, self.connections = collections.defaultdict(list), threading.Lock(), 0
         self.answer = lambda path, earlier: 204
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     def url(self, path="/hook"):
-        return f"http://127.0.0.1:{self.server_port}{path}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}{path}"
 
     def of(self, path):
         with self.lock:
@@ -81,15 +94,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def certificate(folder, name):
+    """A key and a certificate for 127.0.0.1 that nobody but itself vouches for, in one file."""
+    path = pathlib.Path(folder) / name
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj",
+                    "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{path}.key", "-out", f"{path}.crt"],
+                   check=True, capture_output=True)
+    path.write_bytes(pathlib.Path(f"{path}.key").read_bytes() + pathlib.Path(f"{path}.crt").read_bytes())
+    return path
+
+
 class Test:
     def __init__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="px-notify-")
+        self.known, self.unknown = (certificate(self.folder.name, name) for name in ("known", "unknown"))
         self.sink = Sink()
         self.mail_port = harness.free_port()
         self.venue = harness.Venue("--symbols", "BTCUSDT,ETHUSDT", "--rate", "200", "--seed", "5")
         self.engine = harness.Engine([f'name: binance, dialect: binance, url: "{self.venue.url}", {RECEIPT}'],
                                      ["symbol: BTC-USDT, decimals: 2, size_decimals: 8, sources: {binance: BTCUSDT}",
                                       "symbol: ETH-USDT, decimals: 2, size_decimals: 8, sources: {binance: ETHUSDT}"],
-                                     extra=NOTIFY % self.mail_port)
+                                     extra=NOTIFY % (self.mail_port, self.known))
 
     def call(self, method, path, body=None, wanted=None, **options):
         status, answer, headers = self.engine.request(method, "/api/v1" + path, body, key=True, **options)
@@ -292,14 +317,14 @@ def test_11_the_pace_of_a_channel(test):
 def test_12_the_library_of_standard_webhooks_agrees(test):
     deps = pathlib.Path(os.environ.get("PX_NOTIFY_DEPS", "/tmp/px-notify-deps"))
     if subprocess.run("command -v npm && command -v node", shell=True, stdout=subprocess.DEVNULL).returncode != 0:
-        print("skipped: node and npm are not installed")
+        skip_part("node and npm are not installed")
         return
     if not (deps / "node_modules" / "standardwebhooks").is_dir():
         deps.mkdir(parents=True, exist_ok=True)
         (deps / "package.json").write_text('{"private":true}')
         if subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "standardwebhooks@1.0.0"],
                           cwd=deps).returncode != 0:
-            print("skipped: npm could not install standardwebhooks")
+            skip_part("npm could not install standardwebhooks")
             return
     channel = test.webhook("/library")
     test.until(test.fire([channel], message="gr\u00fc\u00dfe \u2603"), "delivered")
@@ -316,7 +341,7 @@ def test_13_mail(test):
     try:
         from aiosmtpd.controller import Controller
     except ImportError:
-        print("skipped: python3-aiosmtpd is not installed")
+        skip_part("python3-aiosmtpd is not installed")
         return
     mails = []
 
@@ -373,7 +398,7 @@ def test_14_web_push(test):
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
     except ImportError:
-        print("skipped: python3-cryptography is not installed")
+        skip_part("python3-cryptography is not installed")
         return
     to64 = lambda data: base64.urlsafe_b64encode(data).rstrip(b"=").decode()
     from64 = lambda text: base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -483,6 +508,17 @@ def test_17_no_way_to_private_addresses(test):
             first = engine.get(f"/api/v1/deliveries/{row['id']}", key=True)["attempts"][0]
             assert first["status"] is None and first["error"] == "the address is not a public one", first
     assert not test.sink.of("/private")
+
+
+def test_18_certificates_are_checked(test):
+    for path, state in ((test.known, "delivered"), (test.unknown, "dead")):
+        sink = Sink(path)
+        channel = test.call("POST", "/channels", {"type": "webhook", "url": sink.url(), "ttl": "1s"}, 201)
+        done = [test.until(test.fire([channel]), state) for _ in range(3)][-1]
+        assert len(sink.of("/hook")) == (3 if state == "delivered" else 0)
+        assert state == "delivered" or "certificate" in done["attempts"][0]["error"], done
+        assert state == "dead" or sink.connections == 1, "the connection is not kept"
+        sink.shutdown()
 
 
 TESTS = [value for name, value in sorted(globals().items()) if name.startswith("test_")]
