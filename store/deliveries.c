@@ -203,6 +203,7 @@ int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_al
 static void note(struct px_delivery *delivery, const struct px_attempt *what)
 {
     delivery->attempt[delivery->attempts++ % PX_ATTEMPTS_KEPT] = *what;
+    delivery->tries++;
 }
 
 static int end_channel(struct px_alerts *alerts, const struct px_delivery *delivery)
@@ -312,7 +313,7 @@ static int take(struct px_alerts *alerts, const uint8_t *key, int64_t now_ns, st
         return error;
     if (error)
         die(&job->delivery, now_ns, "the channel takes no notifications");
-    else if (before.attempts > 0 && before.expires_ns < now_ns)
+    else if (before.tries > 0 && before.expires_ns < now_ns)
         die(&job->delivery, now_ns, "its time to live is over");
     else
         *takenp = true;
@@ -405,6 +406,7 @@ static int revive(struct px_alerts *alerts, const struct px_delivery *before, st
         return error;
     *nowp = *before;
     nowp->state = PX_DELIVERY_PENDING;
+    nowp->tries = 0;
     nowp->due_ns = now_ns;
     nowp->expires_ns = now_ns + (int64_t)channel.ttl_s * PX_NS_PER_S;
     change_row(alerts, before, nowp);

@@ -14,6 +14,7 @@
     X(channel)                                                                                                         \
     X(fire_number)                                                                                                     \
     X(attempts)                                                                                                        \
+    X(tries)                                                                                                           \
     X(count)                                                                                                           \
     X(state)                                                                                                           \
     X(created_ns)                                                                                                      \

@@ -47,8 +47,10 @@ struct px_delivery {
     struct px_alert_id alert, channel; /* a test has no alert */
     uint32_t fire_number;
     uint32_t attempts; /* all of them; the last PX_ATTEMPTS_KEPT are kept */
+    uint32_t tries;    /* those since it was made or replayed: each life has at least one, however long it had to wait */
     uint32_t count;    /* fires that it tells of */
     uint32_t state;    /* enum px_delivery_state */
+    uint32_t spare;
     int64_t created_ns, due_ns, expires_ns;
     char owner[PX_OWNER_SIZE];
     struct px_attempt attempt[PX_ATTEMPTS_KEPT]; /* attempt i, from 0, at i % PX_ATTEMPTS_KEPT */
