@@ -5,7 +5,8 @@
  *                end of days   end of hours    end of 5 minutes
  *
  * How far a level reaches is read before the view is taken: the view may know more rows, but not fewer, and the level
- * below has the same candles in finer form.
+ * below has the same candles in finer form. It also keeps the walk from stepping off a level's end: behind the rows of
+ * one lie those of other times and assets that have been packed and deleted, thousands of them.
  */
 #include <stdlib.h>
 
@@ -32,13 +33,21 @@ struct pxi_walk {
     unsigned count, next;
     struct px_candle open[3];
     unsigned opens;
+    int64_t closed_ns; /* minutes that begin before it are rows */
     struct px_candle candles[PX_CANDLES_ROW];
 };
 
-static void add_parts(struct pxi_walk *walk, unsigned level, int64_t from_ns, int64_t to_ns)
+static void add_parts(struct pxi_walk *walk, unsigned level, int64_t from_ns, int64_t fresh_ns, int64_t to_ns)
 {
-    walk->part[walk->parts++] = (struct part){level, false, false, from_ns, to_ns};
-    walk->part[walk->parts++] = (struct part){level, true, false, from_ns, to_ns};
+    walk->part[walk->parts++] = (struct part){level, false, false, from_ns, PX_MIN(fresh_ns, to_ns)};
+    walk->part[walk->parts++] = (struct part){level, true, false, PX_MAX(from_ns, fresh_ns), to_ns};
+}
+
+/* Not known yet: all of the finest level, wherever its rows are. */
+static void add_unknown(struct pxi_walk *walk, unsigned finest)
+{
+    walk->part[walk->parts++] = (struct part){finest, false, false, INT64_MIN, INT64_MAX};
+    walk->part[walk->parts++] = (struct part){finest, true, false, INT64_MIN, INT64_MAX};
 }
 
 static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsigned finest, bool opens)
@@ -48,12 +57,13 @@ static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsi
     int64_t from_ns = INT64_MIN;
 
     pthread_mutex_lock(lock);
-    for (unsigned level = coarsest + 1; level-- > finest;) {
-        int64_t to_ns = level == finest ? INT64_MAX : series->shown_end_ns[level];
-
-        add_parts(walk, level, from_ns, to_ns);
-        from_ns = to_ns;
+    for (unsigned level = coarsest + 1; series->shown && level-- > finest;) {
+        add_parts(walk, level, from_ns, series->shown_fresh_ns[level], series->shown_end_ns[level]);
+        from_ns = series->shown_end_ns[level];
     }
+    if (!series->shown)
+        add_unknown(walk, finest);
+    walk->closed_ns = series->shown ? series->shown_end_ns[0] : INT64_MIN;
     walk->opens = opens ? series->opens : 0;
     memcpy(walk->open, series->open, sizeof walk->open);
     pthread_mutex_unlock(lock);
@@ -64,11 +74,14 @@ static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsi
 /* An open minute may have become a row since it was shown. The newest row is one of one. */
 static void drop_closed(struct pxi_walk *walk)
 {
-    walk->rows.place = pxi_candles_place(0, true);
-    const uint8_t *key = pxi_rows_seek(&walk->rows, INT64_MAX, 0, PXI_SEEK_UP_TO);
-    int64_t newest_ns = key ? pxi_rows_time(&walk->rows, key) : INT64_MIN;
+    const uint8_t *key = NULL;
 
-    while (walk->opens > 0 && walk->open[0].start_ns <= newest_ns && key) {
+    walk->rows.place = pxi_candles_place(0, true);
+    if (walk->closed_ns == INT64_MIN)
+        key = pxi_rows_seek(&walk->rows, INT64_MAX, 0, PXI_SEEK_UP_TO);
+    if (key)
+        walk->closed_ns = pxi_rows_time(&walk->rows, key) + PX_MINUTE_NS;
+    while (walk->opens > 0 && walk->open[0].start_ns < walk->closed_ns) {
         memmove(walk->open, walk->open + 1, 2 * sizeof walk->open[0]);
         walk->opens--;
     }
@@ -120,7 +133,7 @@ static void begin_part(struct pxi_walk *walk)
         walk->count = walk->opens;
         return;
     }
-    if (part->from_ns >= part->to_ns)
+    if (part->from_ns >= part->to_ns || (walk->backward ? walk->at_ns < part->from_ns : walk->at_ns >= part->to_ns))
         return;
     int64_t at_ns = walk->backward ? PX_MIN(walk->at_ns, part->to_ns - 1) : PX_MAX(walk->at_ns, part->from_ns);
     walk->rows.place = pxi_candles_place(part->level, part->fresh);
@@ -144,7 +157,9 @@ static bool next_row(struct pxi_walk *walk)
     const struct part *part = &walk->part[walk->here];
     const uint8_t *key = NULL;
 
-    if (walk->standing && (walk->backward ? walk->row_ns > part->from_ns : walk->row_ns < part->to_ns))
+    bool ends = walk->backward ? walk->row_ns <= part->from_ns || walk->at_ns < part->from_ns
+                               : walk->row_ns >= part->to_ns || walk->at_ns >= part->to_ns;
+    if (walk->standing && !ends)
         key = pxi_rows_step(&walk->rows, walk->backward);
     if (key) {
         take_row(walk, key);

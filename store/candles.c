@@ -15,14 +15,20 @@ static wide guess(int64_t price, int64_t weight)
     return (wide)(__int128)price * (wide)(__int128)weight;
 }
 
-static wide fold_wide(wide value)
+/* What is left over mostly fits the lower half; the upper one is 0 then, whatever the sign. */
+static int64_t low_half(wide value)
 {
-    return value << 1 ^ (wide)((__int128)value >> 127);
+    return (int64_t)(uint64_t)value;
 }
 
-static wide unfold_wide(wide value)
+static int64_t high_half(wide value)
 {
-    return value >> 1 ^ (0 - (value & 1));
+    return pxi_minus((int64_t)(uint64_t)(value >> 64), low_half(value) >> 63);
+}
+
+static wide halves(int64_t high, int64_t low)
+{
+    return (wide)(uint64_t)pxi_plus(high, low >> 63) << 64 | (uint64_t)low;
 }
 
 /* One row a column: name, and what it holds of candle `at` with the one before it at `last`. */
@@ -36,10 +42,10 @@ static wide unfold_wide(wide value)
     X(count, (int64_t)at->count, PXI_PLAIN)                                                                            \
     X(duration, pxi_minus(width_ns, at->duration_ns), PXI_PLAIN | PXI_DELTA | PXI_SCALED)                              \
     X(last, pxi_minus(pxi_plus(at->start_ns, width_ns), at->last_ns), PXI_PLAIN | PXI_DELTA | PXI_SCALED)              \
-    X(area_low, (int64_t)(uint64_t)area, PXI_PLAIN)                                                                    \
-    X(area_high, (int64_t)(uint64_t)(area >> 64), PXI_PLAIN)                                                           \
-    X(value_low, (int64_t)(uint64_t)value, PXI_PLAIN)                                                                  \
-    X(value_high, (int64_t)(uint64_t)(value >> 64), PXI_PLAIN)
+    X(area_low, low_half(area), PXI_PLAIN | PXI_SCALED)                                                                \
+    X(area_high, high_half(area), PXI_PLAIN)                                                                           \
+    X(value_low, low_half(value), PXI_PLAIN | PXI_SCALED)                                                              \
+    X(value_high, high_half(value), PXI_PLAIN)
 
 enum column {
 #define COLUMN(name, number, shapes) COLUMN_##name,
@@ -66,8 +72,8 @@ size_t px_candles_encode(const struct px_candle *candles, unsigned n, int64_t wi
 #define ENCODE(name, number, shapes)                                                                                   \
     for (unsigned i = 0; i < n; i++) {                                                                                 \
         const struct px_candle *at = &candles[i];                                                                      \
-        wide area = fold_wide((wide)at->area - guess(at->open, at->duration_ns));                                      \
-        wide value = fold_wide((wide)at->value - guess(at->open, at->volume));                                         \
+        wide area = (wide)at->area - guess(at->open, at->duration_ns);                                                 \
+        wide value = (wide)at->value - guess(at->open, at->volume);                                                    \
         values[i] = number;                                                                                            \
         (void)area;                                                                                                    \
         (void)value;                                                                                                   \
@@ -88,15 +94,15 @@ static struct px_candle candle_of(const column *values, unsigned i, int64_t widt
                                .count = (uint64_t)values[COLUMN_count][i],
                                .duration_ns = pxi_minus(width_ns, values[COLUMN_duration][i]),
                                .final = true};
-    wide area = (wide)(uint64_t)values[COLUMN_area_high][i] << 64 | (uint64_t)values[COLUMN_area_low][i];
-    wide value = (wide)(uint64_t)values[COLUMN_value_high][i] << 64 | (uint64_t)values[COLUMN_value_low][i];
+    wide area = halves(values[COLUMN_area_high][i], values[COLUMN_area_low][i]);
+    wide value = halves(values[COLUMN_value_high][i], values[COLUMN_value_low][i]);
 
     candle.close = pxi_plus(candle.open, values[COLUMN_close][i]);
     candle.high = pxi_plus(PX_MAX(candle.open, candle.close), values[COLUMN_high][i]);
     candle.low = pxi_minus(PX_MIN(candle.open, candle.close), values[COLUMN_low][i]);
     candle.last_ns = pxi_minus(pxi_plus(candle.start_ns, width_ns), values[COLUMN_last][i]);
-    candle.area = (__int128)(unfold_wide(area) + guess(candle.open, candle.duration_ns));
-    candle.value = (__int128)(unfold_wide(value) + guess(candle.open, candle.volume));
+    candle.area = (__int128)(area + guess(candle.open, candle.duration_ns));
+    candle.value = (__int128)(value + guess(candle.open, candle.volume));
     return candle;
 }
 

@@ -193,11 +193,17 @@ static void shape_plain(struct shaped *to, const int64_t *values, unsigned n)
 {
     to->base = values[0];
     to->count = n;
-    to->scale = 0;
     for (unsigned i = 1; i < n; i++)
         to->base = PX_MIN(to->base, values[i]);
     for (unsigned i = 0; i < n; i++)
         to->numbers[i] = (uint64_t)values[i] - (uint64_t)to->base;
+    if (to->scale == 0)
+        return;
+    for (unsigned i = 0; i < n; i++)
+        if (to->numbers[i] % scales[to->scale] != 0) /* differences that wrapped have another divisor */
+            to->scale = 0;
+    for (unsigned i = 0; i < n; i++)
+        to->numbers[i] /= scales[to->scale];
 }
 
 static void shape_differences(struct shaped *to, const int64_t *differences, unsigned n, int64_t first)
@@ -337,7 +343,7 @@ static void unshape(unsigned shape, uint64_t by, int64_t base, int64_t slope, co
 {
     if (shape == PXI_PLAIN) {
         for (unsigned i = 0; i < n; i++)
-            values[i] = pxi_plus(base, (int64_t)numbers[i]);
+            values[i] = pxi_plus(base, (int64_t)(numbers[i] * by));
         return;
     }
     values[0] = base;

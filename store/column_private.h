@@ -8,7 +8,7 @@
  *   numbers       NONE: all are 0. PACK: for each 32 of them a byte with the width in bits, then the bits. RICE: for
  *                 each 128 of them a byte with k, then quotients in unary and k bits each
  *
- * Differences are divided by 1, 1000, 10^6 or 10^9 where all of them can be: times of venues are in milliseconds.
+ * Distances are divided by 1, 1000, 10^6 or 10^9 where all of them can be: times of venues are in milliseconds.
  * Arithmetic wraps, so any 64-bit numbers survive.
  */
 #pragma once

@@ -117,9 +117,6 @@ static int make_room(struct px_hist *hist)
     hist->journal = malloc(JOURNAL_ROW);
     if (!hist->open || !hist->candles || !hist->touched || !hist->journal)
         return PX_E_MEMORY;
-    for (uint32_t stored = 0; stored < hist->stored_assets; stored++)
-        for (unsigned level = 0; level < PXI_LEVELS; level++)
-            hist->candles[stored].shown_end_ns[level] = INT64_MIN;
     hist->newest_ns = INT64_MIN;
     hist->batch = 1;
     return 0;

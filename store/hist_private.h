@@ -104,8 +104,9 @@ struct pxi_level {
 extern const struct pxi_level pxi_levels[PXI_LEVELS];
 
 struct pxi_series_level {
-    int64_t end_ns;      /* every candle that ends at or before it is a row; INT64_MIN: none is */
-    int64_t packed_ns;   /* rows that start before it are of many */
+    int64_t end_ns;          /* every candle that ends at or before it is a row; INT64_MIN: none is */
+    int64_t packed_ns;       /* rows that start before it are of many */
+    int64_t fresh_ns;        /* the oldest row of one; INT64_MAX: there is none */
     struct px_candle at;     /* under way, of candles of the level below; count 0: none */
     struct px_candle before; /* the newest row's; count 0: none */
 };
@@ -115,7 +116,8 @@ struct pxi_candles {
     uint64_t batch; /* that last put one */
     struct pxi_series_level level[PXI_LEVELS];
     /* what readers see, under the lock */
-    int64_t shown_end_ns[PXI_LEVELS]; /* INT64_MIN: not known yet, so ask the level below */
+    bool shown;                       /* the two are known; else ask the minutes */
+    int64_t shown_end_ns[PXI_LEVELS], shown_fresh_ns[PXI_LEVELS];
     struct px_candle open[3];         /* open minutes, not in the database */
     unsigned opens;
 };

@@ -113,6 +113,7 @@ static void put_level(struct px_hist *hist, uint32_t stored, unsigned level, con
     put_row(hist, &place, level, stored, candle, 1);
     if (series->level[level].packed_ns == INT64_MIN)
         series->level[level].packed_ns = span_of(level, candle->start_ns);
+    series->level[level].fresh_ns = PX_MIN(series->level[level].fresh_ns, candle->start_ns);
     series->level[level].end_ns = candle->start_ns + width_ns(level);
     bool rolls = level + 1 < PXI_LEVELS && roll(series, level + 1, candle, &over);
     series->level[level].before = *candle;
@@ -142,9 +143,11 @@ static int load_level(struct px_hist *hist, uint32_t stored, unsigned level, roc
     struct pxi_walk *walk;
     int64_t end_ns;
 
-    *to = (struct pxi_series_level){.end_ns = INT64_MIN, .packed_ns = INT64_MIN};
-    if (key)
-        to->packed_ns = span_of(level, pxi_rows_time(&rows, key));
+    *to = (struct pxi_series_level){.end_ns = INT64_MIN, .packed_ns = INT64_MIN, .fresh_ns = INT64_MAX};
+    if (key) {
+        to->fresh_ns = pxi_rows_time(&rows, key);
+        to->packed_ns = span_of(level, to->fresh_ns);
+    }
     int error = pxi_walk_open(hist, stored, level, level, false, &walk);
     if (error)
         return error;
@@ -233,7 +236,9 @@ static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rock
             pxi_hist_damaged(hist, "candle", stored, pxi_rows_time(&rows, key));
         pxi_delete(&hist->db, PXI_HIST_CANDLES, key, PXI_CANDLE_KEY);
     }
-    at->packed_ns = key ? span_of(level, pxi_rows_time(&rows, key)) : end_ns;
+    at->fresh_ns = key ? pxi_rows_time(&rows, key) : INT64_MAX;
+    at->packed_ns = key ? span_of(level, at->fresh_ns) : end_ns;
+    pxi_hist_touch(hist, stored);
     if (count > 0)
         put_row(hist, &place, level, stored, candles, count);
     free(candles);

@@ -324,8 +324,11 @@ void pxi_open_show(struct px_hist *hist)
         open->old = NULL;
         open->old_len = 0;
         open->touched = false;
-        for (unsigned level = 0; level < PXI_LEVELS; level++)
-            candles->shown_end_ns[level] = candles->loaded ? candles->level[level].end_ns : INT64_MIN;
+        candles->shown = candles->loaded;
+        for (unsigned level = 0; level < PXI_LEVELS; level++) {
+            candles->shown_end_ns[level] = candles->level[level].end_ns;
+            candles->shown_fresh_ns[level] = candles->level[level].fresh_ns;
+        }
     }
     pthread_mutex_unlock(&hist->lock);
     hist->touched_count = 0;
