@@ -7,6 +7,8 @@
 #include "base/config.h"
 #include "shm/region.h"
 
+#define PX_RCU_SLOT_LIVE 32 /* + worker: the RCU reader slot of a web worker's live thread, besides its role's */
+
 struct px_heritage {
     const struct px_config *config; /* constant for the worker's life */
     struct px_shm *shm;             /* the worker's own mapping, attached after the fork */

@@ -155,6 +155,38 @@ static void watch_pid(struct pxi_supervisor *supervisor, struct pxi_worker *work
     PX_CHECK(epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, worker->pidfd, &event) == 0);
 }
 
+/* A web worker has two: its role's, and its live thread's. */
+static unsigned readers_of(const struct pxi_worker *worker, unsigned slots[2])
+{
+    slots[0] = worker->slot;
+    slots[1] = PX_RCU_SLOT_LIVE + worker->number;
+    return worker->role == PX_ROLE_WEB ? 2 : 1;
+}
+
+static void readers_assign(struct px_rcu_view domain, const struct pxi_worker *worker, pid_t pid, uint32_t incarnation)
+{
+    unsigned slots[2], count = readers_of(worker, slots);
+
+    for (unsigned i = 0; i < count; i++)
+        px_rcu_assign(domain, slots[i], pid, incarnation);
+}
+
+static void readers_forked(struct px_rcu_view domain, const struct pxi_worker *worker, pid_t pid)
+{
+    unsigned slots[2], count = readers_of(worker, slots);
+
+    for (unsigned i = 0; i < count; i++)
+        px_rcu_forked(domain, slots[i], pid, pxi_start_time(pid));
+}
+
+static void readers_reaped(struct px_rcu_view domain, const struct pxi_worker *worker)
+{
+    unsigned slots[2], count = readers_of(worker, slots);
+
+    for (unsigned i = 0; i < count; i++)
+        px_rcu_reaped(domain, slots[i]);
+}
+
 void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worker)
 {
     struct px_role_slot *slot = &supervisor->shm.roles[worker->slot];
@@ -166,21 +198,21 @@ void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worke
     slot->longest_loop_us = 0;
     px_store_release(&slot->heartbeat_ns, slot->started_ns);
     px_store_release(&slot->state, PX_STATE_STARTING);
-    px_rcu_assign(supervisor->shm.domain, worker->slot, parent, slot->incarnation); /* the child may read at once */
+    readers_assign(supervisor->shm.domain, worker, parent, slot->incarnation); /* the child may read at once */
     pid = fork();
     if (pid == 0)
         child(supervisor, worker, parent);
     worker->started = px_mono_now();
     if (pid < 0) { /* no memory or no process left on the machine: try again later */
         px_log(PX_LOG_ERROR, "fork-failed role=%s error=%d", px_role_name(worker->role), errno);
-        px_rcu_reaped(supervisor->shm.domain, worker->slot);
+        readers_reaped(supervisor->shm.domain, worker);
         worker->due.ns = worker->started.ns + PX_NS_PER_S;
         return;
     }
     worker->pid = pid;
     worker->aborted.ns = 0;
     worker->held_ns = 0;
-    px_rcu_forked(supervisor->shm.domain, worker->slot, pid, pxi_start_time(pid));
+    readers_forked(supervisor->shm.domain, worker, pid);
     px_store_release(&slot->pid, pid);
     watch_pid(supervisor, worker);
     px_log(PX_LOG_INFO, "forked role=%s pid=%d incarnation=%u", px_role_name(worker->role), pid, slot->incarnation);
@@ -238,7 +270,7 @@ void pxi_worker_reap(struct pxi_supervisor *supervisor, struct pxi_worker *worke
               NULL); /* a forked worker may hold a copy: closing is not enough */
     close(worker->pidfd);
     worker->pidfd = -1;
-    px_rcu_reaped(supervisor->shm.domain, worker->slot);
+    readers_reaped(supervisor->shm.domain, worker);
     log_death(worker, slot, &info);
     healthy = slot->state == PX_STATE_READY && px_mono_since(now, worker->started) > HEALTHY_NS;
     worker->failures = healthy ? 1 : worker->failures + 1;
