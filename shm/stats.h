@@ -49,6 +49,7 @@
     X(WEB_ERRORS, counter, "http_errors_total", "REST requests answered with 4xx or 5xx")                              \
     X(WEB_CONNECTIONS, gauge, "connections", "Open client connections")                                                \
     X(WEB_SESSIONS, gauge, "websocket_sessions", "Open WebSocket sessions")                                            \
+    X(WEB_WATCHED, gauge, "watched_assets", "Assets that a session watches, counted once in each web worker")             \
     X(WEB_SENT, counter, "websocket_frames_total", "WebSocket frames sent")                                            \
     X(WEB_CONFLATED, counter, "websocket_conflated_total", "Updates replaced by a later one before they were sent")    \
     X(WEB_SLOW, counter, "websocket_slow_consumers_total", "Sessions closed because they did not read")                \

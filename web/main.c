@@ -3,18 +3,18 @@
  * heart, follows the key file and waits for the end.
  */
 #include <poll.h>
-#include <pthread.h>
 #include <unistd.h>
-#include <urcu/urcu-memb.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/heritage.h"
-#include "web/keyring.h"
 #include "web/live/live.h"
+#include "web/rcu.h"
 #include "web/rest/rest.h"
 #include "web/server.h"
+#include "web/snapshot.h"
+#include "web/watchers.h"
 
 #define TURN_MS      50
 #define CHORE_NS     PX_NS_PER_S
@@ -23,7 +23,8 @@
 
 struct web {
     const struct px_heritage *heritage;
-    struct px_keyring *keyring;
+    struct px_snapshots *snapshots;
+    struct px_watchers *watchers;
     struct px_rest *rest;
     struct px_server *server;
     struct px_live *live;
@@ -32,29 +33,13 @@ struct web {
 
 /* ---- the live loop's question: whose key is this? ---- */
 
-static pthread_key_t reader_key;
-
-static void reader_gone(void *unused)
-{
-    urcu_memb_unregister_thread();
-}
-
-/* Threads of others become readers of liburcu with their first question, and stop being such when they end. */
-static void reader_register(void)
-{
-    if (pthread_getspecific(reader_key))
-        return;
-    urcu_memb_register_thread();
-    PX_CHECK(pthread_setspecific(reader_key, &reader_key) == 0);
-}
-
 static int authenticate(void *user, struct px_text token, char owner[PX_LIVE_OWNER_SIZE], unsigned *scopesp)
 {
     struct web *web = user;
     struct px_key key;
 
-    reader_register();
-    int rc = px_keyring_verify(web->keyring, token, &key);
+    int rc = px_snapshots_verify(web->snapshots, token, &key);
+
     if (rc < 0)
         return rc;
     px_text_copy(owner, PX_LIVE_OWNER_SIZE, px_text_of(key.id));
@@ -75,7 +60,8 @@ static int start_live(struct web *web)
         .config = config,
         .shm = web->heritage->shm,
         .slot = web->heritage->slot,
-        .rcu_slot = PX_LIVE_NO_RCU,
+        .rcu_slot = PX_RCU_SLOT_LIVE + web->heritage->worker,
+        .watchers = web->watchers,
         .generation = web->heritage->generation,
         .data = config->data,
         .auth = authenticate,
@@ -87,10 +73,12 @@ static int start_live(struct web *web)
 
 static int start(struct web *web)
 {
-    int rc = px_keyring_open(web->heritage->config->data, &web->keyring);
+    int rc = px_snapshots_open(web->heritage->config, &web->snapshots);
 
     if (rc == 0)
-        rc = px_rest_create(web->heritage, web->keyring, &web->rest);
+        rc = px_watchers_create(web->heritage->shm->header->params.assets, &web->watchers);
+    if (rc == 0)
+        rc = px_rest_create(web->heritage, web->snapshots, web->watchers, &web->rest);
     if (rc == 0)
         rc = px_server_start(web->rest, "127.0.0.1", 0, &web->server);
     if (rc == 0)
@@ -103,7 +91,8 @@ static void stop(struct web *web)
     px_live_stop(&web->live, DRAIN_MS);
     px_server_stop(&web->server);
     px_rest_destroy(&web->rest);
-    px_keyring_close(&web->keyring);
+    px_watchers_destroy(&web->watchers);
+    px_snapshots_close(&web->snapshots);
 }
 
 /* ---- the loop ---- */
@@ -122,8 +111,9 @@ static void go_online(const struct px_heritage *heritage)
     px_rcu_online(heritage->shm->domain, heritage->slot);
 }
 
-/* Threads look at the directory inside liburcu's read sections: once those are over, this process holds nothing of the
- * region. Every turn, since a reader that holds up a writer for a second is taken for stuck. */
+/* HTTP threads look at the directory inside liburcu's read sections: once those are over, they hold nothing of the
+ * region. The live thread has a slot of its own. Every turn, since a reader that holds up a writer for a second is
+ * taken for stuck. */
 static void quiesce(const struct px_heritage *heritage)
 {
     if (!px_rcu_behind(heritage->shm->domain, heritage->slot))
@@ -139,7 +129,7 @@ static void do_chores(struct web *web)
     if (px_mono_since(now, web->chores_done) < CHORE_NS)
         return;
     web->chores_done = now;
-    px_keyring_poll(web->keyring);
+    px_snapshots_poll(web->snapshots);
 }
 
 static void run(struct web *web)
@@ -159,7 +149,6 @@ int px_web_main(const struct px_heritage *heritage)
 {
     struct web web = {.heritage = heritage};
 
-    PX_CHECK(pthread_key_create(&reader_key, reader_gone) == 0);
     urcu_memb_register_thread();
     go_online(heritage);
     int rc = start(&web);

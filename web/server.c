@@ -11,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <urcu/urcu-memb.h>
 
 #include "base/error.h"
 #include "base/log.h"
+#include "web/rcu.h"
 
 struct px_server {
     struct px_rest *rest;

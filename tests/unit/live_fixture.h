@@ -4,6 +4,9 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "shm/region.h"
+#include "tests/unit/urcu_tsan.h"
+#include "web/rcu.h"
+#include "web/watchers.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -13,6 +16,7 @@ struct live_fixture {
     struct px_config config;
     struct px_config_asset assets[3];
     struct px_shm shm;
+    struct px_watchers *watchers;
     uint64_t sseq[3];
     uint64_t eseq;
 };
@@ -45,10 +49,14 @@ static inline void fixture_open(struct live_fixture *fixture)
     ck_assert_int_eq(px_shm_create(&params, 3, &fixture->shm), 0);
     px_symbols_publish(&fixture->shm.directory, &fixture->config, 1);
     px_shm_ready(&fixture->shm);
+    urcu_memb_register_thread();
+    ck_assert_int_eq(px_watchers_create(3, &fixture->watchers), 0);
 }
 
 static inline void fixture_close(struct live_fixture *fixture)
 {
+    px_watchers_destroy(&fixture->watchers);
+    urcu_memb_unregister_thread();
     px_shm_detach(&fixture->shm);
 }
 

@@ -17,14 +17,19 @@ static int http_fd;
 
 static void setup(void)
 {
-    struct px_live_options options = {
-        .host = "127.0.0.1", .listen_fd = -1, .slot = 4, .rcu_slot = PX_LIVE_NO_RCU, .generation = 3, .auth = fixture_auth};
+    struct px_live_options options = {.host = "127.0.0.1",
+                                      .listen_fd = -1,
+                                      .slot = 4,
+                                      .rcu_slot = PX_LIVE_NO_RCU,
+                                      .generation = 3,
+                                      .auth = fixture_auth};
 
     fixture_open(&fixture);
     ck_assert_int_eq(px_listen("127.0.0.1", 0, 0, &http_fd), 0);
     options.http_port = px_listen_port(http_fd);
     options.config = &fixture.config;
     options.shm = &fixture.shm;
+    options.watchers = fixture.watchers;
     ck_assert_int_eq(px_live_start(&options, &live), 0);
 }
 
@@ -292,6 +297,32 @@ START_TEST(who_never_reads_delays_nobody)
 }
 END_TEST
 
+static uint64_t watched(void)
+{
+    usleep(250000); /* the loop measures itself every 100 ms */
+    return px_load_relaxed(&fixture.shm.stats[4].value[PX_STAT_WEB_WATCHED]);
+}
+
+START_TEST(the_watched_are_counted)
+{
+    struct client one, two;
+
+    client_follow(&one);
+    client_follow(&two);
+    client_say(&two, "{\"method\":\"subscribe\",\"params\":{\"channel\":\"trade\",\"symbol\":[\"BTC-USD\"]}}");
+    ck_assert_uint_eq(px_watchers_of(fixture.watchers, 0), 2);
+    ck_assert_uint_eq(watched(), 1);
+    client_say(&two, "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"ticker\",\"symbol\":[\"BTC-USD\"]}}");
+    ck_assert_uint_eq(px_watchers_of(fixture.watchers, 0), 2);
+    px_ws_destroy(&two.ws);
+    ck_assert_uint_eq(watched(), 1);
+    ck_assert_uint_eq(px_watchers_of(fixture.watchers, 0), 1);
+    px_ws_destroy(&one.ws);
+    ck_assert_uint_eq(watched(), 0);
+    ck_assert_uint_eq(px_watchers_of(fixture.watchers, 0), 0);
+}
+END_TEST
+
 START_TEST(a_drain_says_goodbye)
 {
     struct client client;
@@ -321,6 +352,7 @@ int main(void)
     tcase_add_test(tests, without_an_http_server_the_answer_is_503);
     tcase_add_test(tests, connections_are_bounded);
     tcase_add_test(tests, who_never_reads_delays_nobody);
+    tcase_add_test(tests, the_watched_are_counted);
     tcase_add_test(tests, a_drain_says_goodbye);
     suite_add_tcase(suite, tests);
     srunner_run_all(runner, CK_NORMAL);

@@ -134,23 +134,23 @@ END_TEST
 
 START_TEST(buckets_empty_and_fill)
 {
-    struct px_rates *rates = px_rates_create(10);
+    struct px_rates *rates = px_rates_create();
     struct px_rate_state state;
     px_mono now = {1000 * PX_NS_PER_S};
 
     for (int i = 0; i < 20; i++) {
-        px_rates_take(rates, PX_TEXT("a"), now, &state);
+        px_rates_take(rates, PX_TEXT("a"), 10, now, &state);
         ck_assert(state.allowed);
     }
     ck_assert_uint_eq(state.remaining, 0);
-    px_rates_take(rates, PX_TEXT("a"), now, &state);
+    px_rates_take(rates, PX_TEXT("a"), 10, now, &state);
     ck_assert(!state.allowed && state.retry_s == 1 && state.limit == 20);
-    px_rates_take(rates, PX_TEXT("b"), now, &state);
+    px_rates_take(rates, PX_TEXT("b"), 10, now, &state);
     ck_assert(state.allowed && state.remaining == 19);
     now.ns += PX_NS_PER_S / 10;
-    px_rates_take(rates, PX_TEXT("a"), now, &state);
+    px_rates_take(rates, PX_TEXT("a"), 10, now, &state);
     ck_assert(state.allowed);
-    px_rates_take(rates, PX_TEXT("a"), now, &state);
+    px_rates_take(rates, PX_TEXT("a"), 10, now, &state);
     ck_assert(!state.allowed);
     px_rates_destroy(&rates);
 }
@@ -158,13 +158,13 @@ END_TEST
 
 START_TEST(buckets_are_bounded)
 {
-    struct px_rates *rates = px_rates_create(1);
+    struct px_rates *rates = px_rates_create();
     struct px_rate_state state;
     char name[32];
 
     for (int i = 0; i < 100000; i++) {
         int len = snprintf(name, sizeof name, "10.0.%d", i);
-        px_rates_take(rates, (struct px_text){name, (size_t)len}, (px_mono){i + 1}, &state);
+        px_rates_take(rates, (struct px_text){name, (size_t)len}, 1, (px_mono){i + 1}, &state);
         ck_assert(state.allowed);
     }
     px_rates_destroy(&rates);

@@ -8,15 +8,16 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
-#include <urcu/urcu-memb.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/heritage.h"
 #include "store/wire.h"
-#include "web/keyring.h"
+#include "web/rcu.h"
 #include "web/rest/rest.h"
 #include "web/server.h"
+#include "web/snapshot.h"
+#include "web/watchers.h"
 
 #ifdef PX_TSAN
 /* What liburcu does inside is hidden from the sanitizer, and so is that a question on a socket comes before its answer.
@@ -32,7 +33,8 @@ static char data[64];
 static struct px_config config;
 static struct px_shm shm;
 static struct px_heritage heritage;
-static struct px_keyring *keyring;
+static struct px_snapshots *snapshots;
+static struct px_watchers *watchers;
 static struct px_rest *rest;
 static struct px_rest_thread *thread;
 static char key[PX_KEY_TEXT_SIZE], reader_key[PX_KEY_TEXT_SIZE];
@@ -286,8 +288,9 @@ static void begin(void)
     ck_assert_int_eq(px_key_create(data, NULL, "prices:read,alerts:write", key), 0);
     ck_assert_int_eq(px_key_create(data, NULL, "prices:read", reader_key), 0);
     urcu_memb_register_thread();
-    ck_assert_int_eq(px_keyring_open(config.data, &keyring), 0);
-    ck_assert_int_eq(px_rest_create(&heritage, keyring, &rest), 0);
+    ck_assert_int_eq(px_snapshots_open(&config, &snapshots), 0);
+    ck_assert_int_eq(px_watchers_create(8, &watchers), 0);
+    ck_assert_int_eq(px_rest_create(&heritage, snapshots, watchers, &rest), 0);
     ck_assert_int_eq(px_rest_thread_create(rest, &thread), 0);
     pthread_create(&keeper, NULL, keep, NULL);
     pthread_detach(keeper);
@@ -307,7 +310,8 @@ static void end(void)
 
     px_rest_thread_destroy(&thread);
     px_rest_destroy(&rest);
-    px_keyring_close(&keyring);
+    px_watchers_destroy(&watchers);
+    px_snapshots_close(&snapshots);
     urcu_memb_unregister_thread();
     px_shm_detach(&shm);
     free(config.assets);
@@ -380,7 +384,14 @@ START_TEST(lists_assets)
     ck_has("\"next_cursor\":null");
     ck_assert_int_eq(get("/api/v1/assets?q=eth"), 200);
     ck_lacks("BTC-USDT");
+    ck_assert_int_eq(px_watchers_add(watchers, 1), 0);
+    ck_assert_int_eq(px_watchers_add(watchers, 1), 0);
     ck_assert_int_eq(get("/api/v1/assets/ETH%2fUSDT"), 200);
+    ck_has("\"watchers\":2");
+    ck_has("Cache-Control: no-cache\r\n");
+    px_watchers_remove(watchers, 1);
+    ck_assert_int_eq(get("/api/v1/assets/ETH%2fUSDT"), 200);
+    ck_has("\"watchers\":1");
     ck_assert_int_eq(get("/api/v1/assets/nothing"), 404);
     ck_assert_int_eq(get("/api/v1/assets?cursor=x"), 422);
 }
@@ -678,13 +689,11 @@ END_TEST
 
 START_TEST(slows_the_hasty)
 {
+    struct px_config_limits limits = config.limits;
     int status = 200;
 
-    px_rest_thread_destroy(&thread);
-    px_rest_destroy(&rest);
-    config.limits.requests_per_second = 2;
-    ck_assert_int_eq(px_rest_create(&heritage, keyring, &rest), 0);
-    ck_assert_int_eq(px_rest_thread_create(rest, &thread), 0);
+    limits.requests_per_second = 2;
+    ck_assert_int_eq(px_snapshots_publish(snapshots, &limits, NULL), 0);
     for (int i = 0; i < 10 && status == 200; i++)
         status = get("/api/v1/time");
     ck_assert_int_eq(status, 429);
@@ -696,19 +705,7 @@ START_TEST(slows_the_hasty)
 }
 END_TEST
 
-/* ---- the keyring and the server ---- */
-
-START_TEST(follows_the_key_file)
-{
-    char fresh[PX_KEY_TEXT_SIZE];
-
-    ck_assert_int_eq(px_key_create(data, NULL, "prices:read,alerts:write", fresh), 0);
-    with("X-API-Key", fresh);
-    ck_assert_int_eq(get("/api/v1/time"), 401);
-    px_keyring_poll(keyring);
-    ck_assert_int_eq(get("/api/v1/time"), 200);
-}
-END_TEST
+/* ---- the server ---- */
 
 static size_t talk(uint16_t port, const char *request, char *answer, size_t size)
 {
@@ -785,7 +782,6 @@ int main(void)
     tcase_add_test(tests, repeats_a_create);
     tcase_add_test(tests, bounds_bodies);
     tcase_add_test(tests, slows_the_hasty);
-    tcase_add_test(tests, follows_the_key_file);
     tcase_add_test(tests, serves_over_sockets);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

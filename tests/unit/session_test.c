@@ -68,6 +68,7 @@ static void setup(void)
 
     fixture_open(&fixture);
     options.shm = &fixture.shm;
+    options.watchers = fixture.watchers;
     options.config = &fixture.config;
     ck_assert_int_eq(px_hub_create(&options, &hub), 0);
     now = px_mono_now();
@@ -264,6 +265,46 @@ START_TEST(the_days_figures_are_put_right_when_the_evaluator_has_caught_up)
     expect(&ears[0], "\"last\":\"40.00\"", "\"volume\":\"8.0000\"", NULL);
     pass(400);
     nothing(&ears[0]);
+}
+END_TEST
+
+START_TEST(what_passed_while_nobody_followed_is_not_told)
+{
+    const char *follow = "{\"method\":\"subscribe\",\"params\":{\"channel\":\"%s\",\"symbol\":[\"BTC-USD\"]}}";
+    const char *leave = "{\"method\":\"unsubscribe\",\"params\":{\"channel\":\"%s\",\"symbol\":[\"BTC-USD\"]}}";
+    char text[128];
+
+    ck_assert(!px_hub_wants_ticks(hub));
+    for (int i = 0; i < 2; i++) {
+        const char *channel = i == 0 ? "ticker" : "trade";
+
+        snprintf(text, sizeof(text), follow, channel);
+        say(0, text);
+        ck_assert(px_hub_wants_ticks(hub));
+        fixture_trade(&fixture, 0, 100);
+        turn();
+        snprintf(text, sizeof(text), leave, channel);
+        say(0, text);
+        skip(&ears[0]);
+        ck_assert(!px_hub_wants_ticks(hub));
+        fixture_trade(&fixture, 0, 200);
+        ck_assert(!px_hub_has_news(hub));
+        turn();
+        snprintf(text, sizeof(text), follow, channel);
+        say(0, text);
+        if (i == 0)
+            ck_assert_ptr_nonnull(strstr(ears[0].text[ears[0].count - 1], "\"last\":\"2.00\""));
+        else
+            ck_assert_ptr_nonnull(strstr(ears[0].text[ears[0].count - 1], "\"method\":\"subscribe\""));
+        fixture_trade(&fixture, 0, 300);
+        turn();
+        ck_assert_ptr_nonnull(
+            strstr(ears[0].text[ears[0].count - 1], i == 0 ? "\"last\":\"3.00\"" : "\"price\":\"3.00\""));
+        ck_assert_ptr_null(strstr(ears[0].text[ears[0].count - 1], "\"price\":\"1.00\""));
+        snprintf(text, sizeof(text), leave, channel);
+        say(0, text);
+        skip(&ears[0]);
+    }
 }
 END_TEST
 
@@ -555,6 +596,7 @@ int main(void)
     tcase_add_test(tests, a_reader_that_stays_behind_is_closed);
     tcase_add_test(tests, trades_are_all_told_and_the_oldest_dropped_at_last);
     tcase_add_test(tests, the_days_figures_are_put_right_when_the_evaluator_has_caught_up);
+    tcase_add_test(tests, what_passed_while_nobody_followed_is_not_told);
     tcase_add_test(tests, averages_and_candles_are_looked_at);
     tcase_add_test(tests, a_heartbeat_fills_each_silent_second);
     tcase_add_test(tests, resume_recovers_only_what_is_current);

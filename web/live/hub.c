@@ -141,32 +141,107 @@ static int channel_prepare(struct px_hub *hub, px_asset_id asset, enum pxi_chann
         return follow_slots(hub, asset);
     if (channel == PXI_TRADE && a->trades == NULL) {
         a->trades = calloc(1, sizeof(*a->trades));
-        return a->trades != NULL ? 0 : PX_E_MEMORY;
+        if (a->trades == NULL)
+            return PX_E_MEMORY;
+        a->trades->first = a->version[PXI_TRADE];
     }
     return 0;
+}
+
+/* Drops the trade log with its last reader: trades that nobody follows are not even encoded. */
+static void channel_done(struct px_hub *hub, px_asset_id asset)
+{
+    struct pxi_asset *a = &hub->assets[asset];
+
+    if (a->subs[PXI_TRADE].count > 0)
+        return;
+    free(a->trades);
+    a->trades = NULL;
+}
+
+static bool is_of_ticks(unsigned channel)
+{
+    return channel == PXI_TICKER || channel == PXI_TRADE;
+}
+
+/* Ticks are passed over while nobody follows any; and a ticker that nobody followed is not what was encoded last. */
+static void follow_ticks(struct px_hub *hub, px_asset_id asset, enum pxi_channel channel)
+{
+    if (!is_of_ticks(channel))
+        return;
+    if (hub->tick_subs++ == 0)
+        hub->tick_position = px_ring_tail(hub->options.shm->ticks);
+    if (channel == PXI_TICKER && hub->assets[asset].subs[PXI_TICKER].count == 1)
+        hub->assets[asset].version[PXI_TICKER]++;
+}
+
+/* A session watches an asset once, over whatever channels; one of its subscriptions stands for that. */
+static struct pxi_sub *other_sub(const struct px_session *session, px_asset_id asset)
+{
+    struct pxi_sub *sub = NULL;
+
+    for (unsigned channel = 0; channel < PXI_PER_ASSET && sub == NULL; channel++)
+        sub = pxi_sub_find(session, asset, channel);
+    return sub;
+}
+
+static int enter_asset(struct px_session *session, px_asset_id asset, enum pxi_channel channel, struct pxi_sub *sub)
+{
+    struct px_hub *hub = session->hub;
+    struct pxi_sub_list *list = &hub->assets[asset].subs[channel];
+    bool watches = other_sub(session, asset) == NULL;
+    int error;
+
+    *sub = (struct pxi_sub){.session = session, .asset = asset, .channel = (uint8_t)channel, .watches = watches};
+    error = list_add(list, sub);
+    if (error != 0 || !watches)
+        return error;
+    error = px_watchers_add(hub->options.watchers, asset);
+    if (error != 0)
+        list_remove(list, sub);
+    return error;
+}
+
+/* The subscription has left its session's table: another one of the same asset takes the watch over, if there is one.
+ */
+static void pass_watch(const struct pxi_sub *sub)
+{
+    struct pxi_sub *other = other_sub(sub->session, sub->asset);
+
+    if (sub->watches && other != NULL)
+        other->watches = true;
+    else if (sub->watches)
+        px_watchers_remove(sub->session->hub->options.watchers, sub->asset);
+}
+
+/* The subscription is no longer among the asset's; the session's table may still have it. */
+static void leave_asset(const struct pxi_sub *sub)
+{
+    struct px_hub *hub = sub->session->hub;
+
+    list_remove(&hub->assets[sub->asset].subs[sub->channel], sub);
+    hub->tick_subs -= is_of_ticks(sub->channel);
+    channel_done(hub, sub->asset);
 }
 
 int pxi_sub_add(struct px_session *session, px_asset_id asset, enum pxi_channel channel, struct pxi_sub **subp)
 {
     struct px_hub *hub = session->hub;
     struct pxi_asset *a = &hub->assets[asset];
-    struct pxi_sub *sub;
-    int error = channel_prepare(hub, asset, channel);
+    struct pxi_sub *sub = calloc(1, sizeof(*sub));
+    int error = sub != NULL ? channel_prepare(hub, asset, channel) : PX_E_MEMORY;
 
     if (error == 0 && (session->sub_count + 1) * 2 > session->table_size)
         error = table_grow(session);
-    if (error != 0)
-        return error;
-    sub = calloc(1, sizeof(*sub));
-    if (sub == NULL)
-        return PX_E_MEMORY;
-    *sub =
-        (struct pxi_sub){.session = session, .asset = asset, .channel = (uint8_t)channel, .sent = a->version[channel]};
-    error = list_add(&a->subs[channel], sub);
+    if (error == 0)
+        error = enter_asset(session, asset, channel, sub);
     if (error != 0) {
+        channel_done(hub, asset);
         free(sub);
         return error;
     }
+    follow_ticks(hub, asset, channel);
+    sub->sent = a->version[channel];
     session->table[find_slot(session, asset, channel)] = sub;
     session->sub_count++;
     *subp = sub;
@@ -177,8 +252,9 @@ void pxi_sub_remove(struct pxi_sub *sub)
 {
     struct px_session *session = sub->session;
 
-    list_remove(&session->hub->assets[sub->asset].subs[sub->channel], sub);
+    leave_asset(sub);
     table_remove(session, sub);
+    pass_watch(sub);
     if (sub->dirty)
         sub->dead = true; /* in the middle of a singly linked list: serving comes by and frees it */
     else
@@ -193,7 +269,9 @@ void pxi_subs_clear(struct px_session *session)
         sub = session->table[i];
         if (sub == NULL)
             continue;
-        list_remove(&session->hub->assets[sub->asset].subs[sub->channel], sub);
+        leave_asset(sub);
+        if (sub->watches)
+            px_watchers_remove(session->hub->options.watchers, sub->asset);
         if (!sub->dirty)
             free(sub);
     }
@@ -231,7 +309,7 @@ static void mark_all(struct px_hub *hub, px_asset_id asset, enum pxi_channel cha
 
 static bool is_followed(const struct pxi_asset *asset)
 {
-    return asset->subs[PXI_TICKER].count > 0 || asset->trades != NULL;
+    return asset->subs[PXI_TICKER].count > 0 || asset->subs[PXI_TRADE].count > 0;
 }
 
 static void note_ticks(struct px_hub *hub, const struct px_tick *ticks, uint64_t count)
@@ -244,10 +322,8 @@ static void note_ticks(struct px_hub *hub, const struct px_tick *ticks, uint64_t
         if (ticks[i].asset >= hub->asset_count || (ticks[i].flags & PX_TICK_QUARANTINED) != 0)
             continue;
         asset = &hub->assets[ticks[i].asset];
-        if (!is_followed(asset)) {
-            asset->version[PXI_TICKER]++; /* what was encoded for an earlier subscriber is old */
+        if (!is_followed(asset))
             continue;
-        }
         if ((ticks[i].flags & PX_TICK_QUOTE) == 0 && asset->trades != NULL)
             pxi_trade_note(hub, &ticks[i]);
         if (!asset->fresh) {
@@ -281,6 +357,10 @@ static bool read_ticks(struct px_hub *hub)
     const struct px_ring *ring = hub->options.shm->ticks;
     uint64_t count = 0;
 
+    if (hub->tick_subs == 0) {
+        hub->tick_position = px_ring_tail(ring);
+        return false;
+    }
     for (int batch = 0; batch < TICK_BATCHES; batch++) {
         int error = px_ring_read(ring, hub->tick_position, hub->ticks, PX_COUNT_OF(hub->ticks), &count);
 
@@ -364,6 +444,7 @@ static void poll_slots(struct px_hub *hub)
         poll_asset(hub, asset);
     }
     hub->polled_count = kept;
+    px_watchers_sweep(hub->options.watchers);
 }
 
 /* The number of the newest event in the ring, so that a session knows where it joined; 0 = the ring is empty. */
@@ -450,8 +531,13 @@ bool px_hub_turn(struct px_hub *hub, px_mono now)
 
 bool px_hub_has_news(const struct px_hub *hub)
 {
-    return px_ring_tail(hub->options.shm->ticks) != hub->tick_position ||
+    return (hub->tick_subs > 0 && px_ring_tail(hub->options.shm->ticks) != hub->tick_position) ||
            px_ring_tail(hub->options.shm->events) != hub->event_position;
+}
+
+bool px_hub_wants_ticks(const struct px_hub *hub)
+{
+    return hub->tick_subs > 0;
 }
 
 int64_t px_hub_due_ns(struct px_hub *hub, px_mono now)

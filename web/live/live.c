@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "web/live/live_private.h"
+#include "web/rcu.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -78,11 +79,23 @@ static bool is_drained(const struct px_live *live)
     return live->draining && (live->count == 0 || px_mono_since(live->now, live->drain_until) >= 0);
 }
 
+/* The waker may be asleep on the other ring alone. */
+static void want_ticks(struct px_live *live)
+{
+    uint32_t wants = px_hub_wants_ticks(live->hub);
+
+    if (wants == live->wants_ticks)
+        return;
+    px_store_relaxed(&live->wants_ticks, wants);
+    px_wait_wake(&live->waker_sleeps);
+}
+
 /* How long the loop may sleep, in ms. Says that it is idle before it looks at the rings for the last time. */
 static int sleep_ms(struct px_live *live, bool more)
 {
     if (more || !cds_list_empty(&live->dead))
         return 0;
+    want_ticks(live);
     px_store_relaxed(&live->idle, 1);
     px_smp_mb(); /* pairs with the waker's */
     if (px_hub_has_news(live->hub))
@@ -114,6 +127,7 @@ static void measure(struct px_live *live)
     live->measured_at = live->now;
     px_stat_set(live->stats, PX_STAT_WEB_CONNECTIONS, live->count);
     px_stat_set(live->stats, PX_STAT_WEB_SESSIONS, live->sessions);
+    px_stat_set(live->stats, PX_STAT_WEB_WATCHED, px_watchers_assets(live->options.watchers));
 }
 
 static void rcu(struct px_live *live, bool online)
@@ -151,6 +165,7 @@ static void *live_run(void *arg)
 {
     struct px_live *live = arg;
 
+    urcu_memb_register_thread();
     rcu(live, true);
     while (!is_drained(live)) {
         if (!live->draining && __atomic_load_n(&live->stop, __ATOMIC_ACQUIRE) == 1)
@@ -159,6 +174,7 @@ static void *live_run(void *arg)
     }
     pxi_conn_kill_all(live);
     rcu(live, false);
+    urcu_memb_unregister_thread();
     return NULL;
 }
 
@@ -204,6 +220,7 @@ static int open_hub(struct px_live *live)
     const struct px_live_options *options = &live->options;
     struct px_hub_options hub = {.shm = options->shm,
                                  .config = options->config,
+                                 .watchers = options->watchers,
                                  .slot = options->slot,
                                  .generation = options->generation,
                                  .auth = options->auth,

@@ -9,6 +9,7 @@
 #pragma once
 
 #include "shm/region.h"
+#include "web/watchers.h"
 
 #define PX_LIVE_OWNER_SIZE PX_OWNER_SIZE
 
@@ -30,8 +31,9 @@ struct px_live_options {
     const struct px_shm *shm;       /* outlives the loop */
     unsigned slot;                  /* role slot of this worker: statistics and ring cursors */
     uint32_t rcu_slot; /* RCU reader slot for this thread alone, or PX_LIVE_NO_RCU while the directory never changes */
-    uint64_t generation; /* epoch "k<generation>" */
-    const char *data;    /* data folder, for the keeper's socket; NULL: no replay of alerts */
+    struct px_watchers *watchers; /* this thread writes it from now on; outlives the loop */
+    uint64_t generation;          /* epoch "k<generation>" */
+    const char *data;             /* data folder, for the keeper's socket; NULL: no replay of alerts */
 
     px_live_auth *auth; /* NULL: nobody can authenticate */
     void *auth_user;
@@ -42,8 +44,8 @@ struct px_live_options {
 struct px_live;
 
 /*
- * Listens (its own socket: SO_REUSEPORT) and starts the threads. PX_E_EXISTS when the port is taken, PX_E_NOT_FOUND for the host,
- * PX_E_MEMORY, PX_E_SYSTEM. Options are copied.
+ * Listens (its own socket: SO_REUSEPORT) and starts the threads. PX_E_EXISTS when the port is taken, PX_E_NOT_FOUND for
+ * the host, PX_E_MEMORY, PX_E_SYSTEM. Options are copied.
  */
 int px_live_start(const struct px_live_options *options, struct px_live **livep);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "net/ws.h"
+#include "shm/wait.h"
 #include "web/live/live.h"
 #include "web/live/session.h"
 
@@ -71,9 +72,11 @@ struct px_live {
     char gather[PXI_GATHER_SIZE];
     char relay[PXI_RELAY_BUFFER];
     /* Written by one thread, read by others. */
-    uint32_t idle;     /* the loop sleeps or is about to; taken by the waker, which then signals */
-    uint32_t stop;     /* 1 = drain, 2 = the waker shall end */
-    uint32_t drain_ms; /* before `stop` */
+    uint32_t idle;         /* the loop sleeps or is about to; taken by the waker, which then signals */
+    uint32_t wants_ticks;  /* the loop: somebody follows them */
+    uint32_t waker_sleeps; /* a word of shm/wait.h */
+    uint32_t stop;         /* 1 = drain, 2 = the waker shall end */
+    uint32_t drain_ms;     /* before `stop` */
     int64_t turned_ns;
 };
 

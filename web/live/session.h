@@ -1,7 +1,7 @@
 /*
  * Sessions: the subscription protocol of a client, free of any transport. Text messages go in, text messages come out
  * through a sink; time is an argument. One hub holds all sessions of a live loop, reads the rings for them, and decides
- * who is served when. One thread.
+ * who is served when. One thread, registered with liburcu.
  *
  *                 tick ring ──┐                        ┌── session ── sink ── a connection
  *     shm slots ─────────────►│ hub: who wants it? ────┼── session ── sink
@@ -56,6 +56,7 @@ typedef bool px_hub_replay(void *user, uint64_t session, const char *owner, uint
 struct px_hub_options {
     const struct px_shm *shm;
     const struct px_config *config;
+    struct px_watchers *watchers;
     unsigned slot;
     uint64_t generation;
     px_live_auth *auth;
@@ -76,6 +77,9 @@ bool px_hub_turn(struct px_hub *hub, px_mono now);
 
 /* Whether the rings have something that the last turn has not seen. */
 bool px_hub_has_news(const struct px_hub *hub);
+
+/* Whether anybody follows ticks: else nobody need wake the hub for them. */
+bool px_hub_wants_ticks(const struct px_hub *hub);
 
 /* Nanoseconds until the hub wants a turn for its timers, at most 100 ms. */
 int64_t px_hub_due_ns(struct px_hub *hub, px_mono now);

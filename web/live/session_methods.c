@@ -160,7 +160,8 @@ static void want_snapshot(struct pxi_sub *sub)
     uint64_t *sent = &sub->sent;
 
     if (sub->channel == PXI_TRADE)
-        *sent = *sent > PXI_TRADE_FRAME ? *sent - PXI_TRADE_FRAME : 0;
+        *sent = PX_MAX(*sent > PXI_TRADE_FRAME ? *sent - PXI_TRADE_FRAME : 0,
+                       sub->session->hub->assets[sub->asset].trades->first);
     sub->snapshot = true;
     pxi_sub_mark(sub);
 }

@@ -40,6 +40,7 @@ struct pxi_sub {
     uint8_t channel;
     bool dirty;    /* in the session's list */
     bool snapshot; /* the next frame is one */
+    bool watches;  /* it is the one that counts its session among the asset's watchers */
     bool dead;     /* unsubscribed while dirty: freed when the list comes to it */
 };
 
@@ -49,6 +50,7 @@ struct pxi_sub_list {
 };
 
 struct pxi_trade_log {
+    uint64_t first; /* number of the first trade that it had room for */
     uint16_t len[PXI_TRADE_LOG];
     char text[PXI_TRADE_LOG][PXI_TRADE_TEXT]; /* trade number n lies at n % PXI_TRADE_LOG */
 };
@@ -65,7 +67,7 @@ struct pxi_asset {
     struct pxi_sub_list subs[PXI_PER_ASSET];
     struct pxi_tail tail[PXI_PER_ASSET];
     uint64_t version[PXI_PER_ASSET]; /* how often the channel changed; of trade: the number of trades */
-    struct pxi_trade_log *trades;    /* NULL until somebody follows them */
+    struct pxi_trade_log *trades;    /* NULL while nobody follows them */
     uint64_t trade_from;             /* first trade in tail[PXI_TRADE] */
     uint64_t average_seen;           /* version of the slot at the last look */
     uint32_t candle_seen;            /* likewise */
@@ -127,6 +129,7 @@ struct px_hub {
     struct cds_list_head owners[PXI_OWNER_CHAINS];
     uint64_t next_id, eseq;
     uint64_t tick_position, event_position;
+    uint32_t tick_subs; /* of tickers and trades: without any the tick ring is passed over */
     int64_t gather_ns;
     px_mono now, poll_at;
     px_asset_id *polled;

@@ -4,8 +4,10 @@
  *
  *   loop    idle = 1 · barrier · looks at the rings once more · epoll_wait · idle = 0
  *   waker   sees news · barrier · idle: 1 -> 0 ? signals : the loop has not looked yet, and will
+ *
+ * While nobody follows ticks, it sleeps on events alone. The loop says when that changes, and wakes it; the tail that
+ * it has not looked at meanwhile then counts as news.
  */
-#include "shm/wait.h"
 #include "web/live/live_private.h"
 
 #include <errno.h>
@@ -27,16 +29,19 @@ void *pxi_waker_run(void *arg)
 {
     struct px_live *live = arg;
     const struct px_shm *shm = live->options.shm;
-    struct px_wait_set set = {.count = 0};
     uint64_t ticks = px_ring_tail(shm->ticks), events = px_ring_tail(shm->events);
 
-    px_wait_add(&set, &shm->ticks_yard->need_wake);
-    px_wait_add(&set, &shm->events_yard->need_wake);
     while (__atomic_load_n(&live->stop, __ATOMIC_ACQUIRE) != 2) {
+        struct px_wait_set set = {.word = {&live->waker_sleeps, &shm->events_yard->need_wake}, .count = 2};
+        uint32_t wants = px_load_relaxed(&live->wants_ticks);
         uint64_t tick_tail, event_tail;
 
+        if (wants != 0)
+            px_wait_add(&set, &shm->ticks_yard->need_wake);
         px_wait_arm(&set);
-        tick_tail = px_ring_tail(shm->ticks);
+        if (px_load_relaxed(&live->wants_ticks) != wants)
+            continue;
+        tick_tail = wants != 0 ? px_ring_tail(shm->ticks) : ticks;
         event_tail = px_ring_tail(shm->events);
         if (tick_tail == ticks && event_tail == events) {
             px_wait_sleep(&set, SLEEP_NS);

@@ -61,7 +61,7 @@ static void answer_refused(struct px_request *request, int rc)
 {
     if (rc == PX_E_LIMIT)
         px_problem_set(&request->problem, PX_PROBLEM_VALIDATION, "A key may hold %u alerts; delete some first",
-                       request->rest->heritage->config->limits.alerts_per_owner);
+                       request->limits.alerts_per_owner);
     else
         pxi_keeper_failed(request, rc);
 }

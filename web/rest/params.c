@@ -1,10 +1,10 @@
 /* What handlers share: room, assets, parameters, validators, cursors. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <urcu/urcu-memb.h>
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "web/rcu.h"
 #include "web/rest/request_private.h"
 
 struct px_json *pxi_json(struct px_request *request)

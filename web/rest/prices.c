@@ -1,9 +1,10 @@
 /* Assets, prices and live averages: what stands in shared memory, nothing else. No handler here waits for anybody. */
 #include <stdio.h>
-#include <urcu/urcu-memb.h>
 
 #include "base/clock.h"
+#include "web/rcu.h"
 #include "web/rest/request_private.h"
+#include "web/watchers.h"
 
 #define SYMBOLS_MAX     500
 #define PRICE_BYTES_MAX 2048 /* of one price in an answer, all numbers at their longest */
@@ -31,7 +32,8 @@ const char *pxi_venue_name(const struct px_request *request, uint32_t venue)
     return venue < config->venue_count ? config->venues[venue].name : "unknown";
 }
 
-static void write_asset(struct px_request *request, const struct px_symbol *symbol)
+/* `watchers` NULL: not told, so that the list of assets may be cached. */
+static void write_asset(struct px_request *request, const struct px_symbol *symbol, const uint32_t *watchers)
 {
     struct px_json *json = pxi_json(request);
 
@@ -51,17 +53,21 @@ static void write_asset(struct px_request *request, const struct px_symbol *symb
         px_json_string(json, px_text_of(pxi_venue_name(request, symbol->venue[i])));
     px_json_close(json, ']');
     px_json_kv_string(json, "state", "active");
+    if (watchers)
+        px_json_kv_int(json, "watchers", *watchers);
     px_json_close(json, '}');
 }
 
 void pxi_get_asset(struct px_request *request)
 {
     struct px_symbol symbol;
+    px_asset_id asset = pxi_asset_of_path(request, &symbol);
 
-    if (pxi_asset_of_path(request, &symbol) == PX_ASSET_NONE)
+    if (asset == PX_ASSET_NONE)
         return;
-    request->answer.cache = "public, max-age=60";
-    write_asset(request, &symbol);
+    uint32_t watchers = px_watchers_of(request->rest->watchers, asset);
+    request->answer.cache = "no-cache"; /* the number of watchers is of this moment */
+    write_asset(request, &symbol, &watchers);
 }
 
 /* Does the name or an alias contain `part`, whatever the case? */
@@ -112,7 +118,7 @@ void pxi_get_assets(struct px_request *request)
             continue;
         if (count++ == limit)
             break;
-        write_asset(request, &symbol);
+        write_asset(request, &symbol, NULL);
     }
     px_json_close(json, ']');
     next = asset;

@@ -14,20 +14,16 @@ struct bucket {
 };
 
 struct px_rates {
-    uint32_t limit;
-    int64_t token_ns; /* one token's worth of time */
     pthread_mutex_t lock[LOCKS];
     struct bucket bucket[SETS][WAYS];
 };
 
-struct px_rates *px_rates_create(uint32_t per_second)
+struct px_rates *px_rates_create(void)
 {
     struct px_rates *rates = calloc(1, sizeof *rates);
 
     if (!rates)
         return NULL;
-    rates->limit = per_second * 2;
-    rates->token_ns = PX_NS_PER_S / per_second;
     for (unsigned i = 0; i < LOCKS; i++)
         pthread_mutex_init(&rates->lock[i], NULL);
     return rates;
@@ -69,28 +65,31 @@ static uint32_t seconds_up(int64_t ns)
     return ns <= 0 ? 0 : (uint32_t)((ns + PX_NS_PER_S - 1) / PX_NS_PER_S);
 }
 
-static void take(const struct px_rates *rates, struct bucket *bucket, int64_t now, struct px_rate_state *statep)
+static void take(struct bucket *bucket, uint32_t per_second, int64_t now, struct px_rate_state *statep)
 {
-    int64_t depth = rates->limit * rates->token_ns;
-    int64_t full = PX_MAX(bucket->full_ns, now) + rates->token_ns;
+    int64_t token_ns = PX_NS_PER_S / per_second; /* one token's worth of time */
+    int64_t depth = per_second * 2 * token_ns;
+    /* A bucket that is deeper in debt than it may be was filled under a higher rate. */
+    int64_t full = PX_MIN(PX_MAX(bucket->full_ns, now), now + depth) + token_ns;
 
-    statep->limit = rates->limit;
+    statep->limit = per_second * 2;
     statep->allowed = full - now <= depth;
     if (statep->allowed)
         bucket->full_ns = full;
     bucket->seen_ns = now;
     int64_t missing = PX_MAX(bucket->full_ns - now, 0);
-    statep->remaining = (uint32_t)((depth - missing) / rates->token_ns);
+    statep->remaining = (uint32_t)((depth - PX_MIN(missing, depth)) / token_ns);
     statep->reset_s = seconds_up(missing);
     statep->retry_s = statep->allowed ? 0 : PX_MAX(seconds_up(full - now - depth), 1);
 }
 
-void px_rates_take(struct px_rates *rates, struct px_text principal, px_mono now, struct px_rate_state *statep)
+void px_rates_take(struct px_rates *rates, struct px_text principal, uint32_t per_second, px_mono now,
+                   struct px_rate_state *statep)
 {
     uint64_t who = hash_of(principal);
     unsigned set = who % SETS;
 
     pthread_mutex_lock(&rates->lock[set % LOCKS]);
-    take(rates, bucket_of(rates->bucket[set], who, now.ns), now.ns, statep);
+    take(bucket_of(rates->bucket[set], who, now.ns), per_second, now.ns, statep);
     pthread_mutex_unlock(&rates->lock[set % LOCKS]);
 }

@@ -16,9 +16,13 @@ struct px_rate_state {
     uint32_t retry_s;          /* when refused: until the next request would be allowed, at least 1 */
 };
 
-/* `per_second` requests a second, twice as many at once. NULL when out of memory. */
-struct px_rates *px_rates_create(uint32_t per_second);
+/* NULL when out of memory. */
+struct px_rates *px_rates_create(void);
 void px_rates_destroy(struct px_rates **ratesp);
 
-/* Takes one token of `principal` at `now`. Any thread; holds one of 64 locks for some tens of ns. */
-void px_rates_take(struct px_rates *rates, struct px_text principal, px_mono now, struct px_rate_state *statep);
+/*
+ * Takes one token of `principal` at `now`: `per_second` (at least 1, it may change at any time) requests a second,
+ * twice as many at once. Any thread; holds one of 64 locks for some tens of ns.
+ */
+void px_rates_take(struct px_rates *rates, struct px_text principal, uint32_t per_second, px_mono now,
+                   struct px_rate_state *statep);

@@ -24,7 +24,8 @@ struct px_static_file;
 
 struct px_rest {
     const struct px_heritage *heritage;
-    struct px_keyring *keyring;
+    const struct px_snapshots *snapshots;
+    struct px_watchers *watchers;
     struct px_rates *rates;
     char epoch[24]; /* "k3" */
 };
@@ -46,8 +47,9 @@ struct px_request {
     const struct px_exchange *exchange;
     struct px_route_match match;
     bool head_only;
-    char id[32];       /* X-Request-Id */
-    char segment[128]; /* the "*" of the path, decoded */
+    struct px_config_limits limits; /* as they were when it came in */
+    char id[32];                    /* X-Request-Id */
+    char segment[128];              /* the "*" of the path, decoded */
     struct px_query query;
     struct px_text body;
     bool admitted; /* `key` is whose request this is */
@@ -63,7 +65,8 @@ struct px_rest_thread {
     struct px_reader *reader;
     char *buffer; /* an answer: PXI_HEAD_ROOM, then the body */
     size_t buffer_size;
-    char *body;   /* of the request; limits.body_bytes + 1, made when first needed */
+    char *body; /* of the request; body_size + 1, made when first needed */
+    uint32_t body_size;
     z_stream zip; /* one per thread, because making one costs 256 KB and clears them */
     bool zip_made;
     struct px_request request;

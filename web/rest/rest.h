@@ -7,7 +7,8 @@
 #include "base/types.h"
 
 struct px_heritage;
-struct px_keyring;
+struct px_snapshots;
+struct px_watchers;
 struct px_rest;        /* one a process */
 struct px_rest_thread; /* one a thread: buffers, and the connection to the keeper */
 
@@ -24,8 +25,9 @@ struct px_exchange {
     void (*hang_up)(void *ctx);                          /* no further request on this connection */
 };
 
-/* Both must outlive it. PX_E_MEMORY. */
-int px_rest_create(const struct px_heritage *heritage, struct px_keyring *keyring, struct px_rest **restp);
+/* All must outlive it. PX_E_MEMORY. */
+int px_rest_create(const struct px_heritage *heritage, const struct px_snapshots *snapshots,
+                   struct px_watchers *watchers, struct px_rest **restp);
 void px_rest_destroy(struct px_rest **restp);
 
 /* In the thread that will serve, which is registered with liburcu. PX_E_MEMORY, PX_E_TOO_LARGE. */

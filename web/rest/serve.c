@@ -6,22 +6,24 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "web/dashboard/files.h"
-#include "web/keyring.h"
 #include "web/rest/request_private.h"
+#include "web/snapshot.h"
 #include "web/ulid.h"
 
 #define BODY_STEP        16 /* bytes between two looks at the clock: a server's read may wait for each of them */
 #define BODY_DEADLINE_NS (10 * PX_NS_PER_S)
 
-int px_rest_create(const struct px_heritage *heritage, struct px_keyring *keyring, struct px_rest **restp)
+int px_rest_create(const struct px_heritage *heritage, const struct px_snapshots *snapshots,
+                   struct px_watchers *watchers, struct px_rest **restp)
 {
     struct px_rest *rest = calloc(1, sizeof *rest);
 
     if (!rest)
         return PX_E_MEMORY;
     rest->heritage = heritage;
-    rest->keyring = keyring;
-    rest->rates = px_rates_create(heritage->config->limits.requests_per_second);
+    rest->snapshots = snapshots;
+    rest->watchers = watchers;
+    rest->rates = px_rates_create();
     snprintf(rest->epoch, sizeof rest->epoch, "k%llu", (unsigned long long)heritage->generation);
     if (!rest->rates) {
         free(rest);
@@ -98,7 +100,7 @@ static void authenticate(struct px_request *request)
 
     if (key.len == 0)
         return;
-    request->admitted = px_keyring_verify(request->rest->keyring, key, &request->key) == 0;
+    request->admitted = px_snapshots_verify(request->rest->snapshots, key, &request->key) == 0;
     if (!request->admitted)
         px_problem_set(&request->problem, PX_PROBLEM_UNAUTHORIZED, "The key is unknown or was revoked");
 }
@@ -115,7 +117,7 @@ static void meter(struct px_request *request)
 
     if (request->match.methods && request->match.access == PX_ACCESS_FREE)
         return;
-    px_rates_take(request->rest->rates, who, px_mono_now(), &request->rate);
+    px_rates_take(request->rest->rates, who, request->limits.requests_per_second, px_mono_now(), &request->rate);
     request->rated = true;
     if (request->rate.allowed)
         return;
@@ -123,7 +125,7 @@ static void meter(struct px_request *request)
     request->problem.kind = PX_PROBLEM_NONE;
     request->problem.retry_after_s = request->rate.retry_s;
     px_problem_set(&request->problem, PX_PROBLEM_RATE_LIMITED, "At most %u requests at once, then %u a second",
-                   request->rate.limit, request->rest->heritage->config->limits.requests_per_second);
+                   request->rate.limit, request->limits.requests_per_second);
 }
 
 static void authorize(struct px_request *request)
@@ -164,13 +166,14 @@ static void take_parameters(struct px_request *request)
 static void check_length(struct px_request *request)
 {
     const struct px_exchange *exchange = request->exchange;
-    uint32_t most = request->rest->heritage->config->limits.body_bytes;
+    uint32_t most = request->limits.body_bytes;
 
     if (header_of(request, "Transfer-Encoding"))
         px_problem_set(&request->problem, PX_PROBLEM_LENGTH_REQUIRED, "Bodies in chunks are not taken");
     else if (exchange->content_length > (int64_t)most)
         px_problem_set(&request->problem, PX_PROBLEM_TOO_LARGE, "A body may have at most %u bytes", most);
-    else if (exchange->content_length < 0 && (strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PATCH") == 0))
+    else if (exchange->content_length < 0 &&
+             (strcmp(exchange->method, "POST") == 0 || strcmp(exchange->method, "PATCH") == 0))
         px_problem_set(&request->problem, PX_PROBLEM_LENGTH_REQUIRED, "A body needs its length");
     if (request->problem.kind != PX_PROBLEM_NONE)
         pxi_hang_up(request);
@@ -190,8 +193,11 @@ static bool make_body(struct px_request *request)
 {
     struct px_rest_thread *thread = request->thread;
 
-    if (!thread->body)
-        thread->body = malloc((size_t)request->rest->heritage->config->limits.body_bytes + 1);
+    if (!thread->body || thread->body_size < request->limits.body_bytes) {
+        free(thread->body);
+        thread->body = malloc((size_t)request->limits.body_bytes + 1);
+        thread->body_size = request->limits.body_bytes;
+    }
     if (!thread->body)
         px_problem_of_error(&request->problem, PX_E_MEMORY);
     return thread->body != NULL;
@@ -294,6 +300,7 @@ static void begin(struct px_rest_thread *thread, const struct px_exchange *excha
     request->thread = thread;
     request->exchange = exchange;
     request->match = px_route_find(px_method_of(exchange->method), exchange->path);
+    px_snapshots_limits(thread->rest->snapshots, &request->limits);
     request->head_only = strcmp(exchange->method, "HEAD") == 0;
     request->body = (struct px_text){0};
     request->admitted = request->rated = request->closing = false;
