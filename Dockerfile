@@ -12,7 +12,7 @@ RUN ./px build release pxengine && strip build/release/bin/pxengine
 
 FROM debian:bookworm-slim
 RUN apt-get update \
- && apt-get install -y --no-install-recommends ca-certificates libcivetweb1 libjansson4 librocksdb7.8 libssl3 liburcu8 libwslay1 libyaml-0-2 zlib1g \
+ && apt-get install -y --no-install-recommends ca-certificates libcivetweb1 libcurl4 libjansson4 librocksdb7.8 libssl3 liburcu8 libwslay1 libyaml-0-2 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --home-dir /var/lib/pxengine --create-home --shell /usr/sbin/nologin pxengine
 COPY --from=build /src/build/release/bin/pxengine /usr/bin/pxengine

@@ -40,10 +40,9 @@ static int notify_init(struct pxi_notify *notify, const struct px_heritage *heri
     if (error)
         return error;
     px_reader_timeout_set(notify->reader, KEEPER_MS);
-    if (heritage->config->notify.vapid_subject[0])
-        error = pxi_vapid_open(heritage->config->data, &notify->vapid);
-    if (!error)
-        error = pxi_flights_init(notify);
+    if (heritage->config->notify.vapid_subject[0] && pxi_vapid_open(heritage->config->data, &notify->vapid) != 0)
+        px_log(PX_LOG_ERROR, "push_off"); /* the others must be told all the same; each attempt says why */
+    error = pxi_flights_init(notify);
     return error ? error : pxi_waker_start(notify);
 }
 

@@ -230,6 +230,12 @@ static bool tell_public_key(const char *data, const char *text)
     return good && rename(beside, path) == 0;
 }
 
+void pxi_vapid_close(struct pxi_vapid *vapid)
+{
+    EVP_PKEY_free(vapid->key);
+    vapid->key = NULL;
+}
+
 int pxi_vapid_open(const char *data, struct pxi_vapid *vapid)
 {
     char path[320];
@@ -244,13 +250,10 @@ int pxi_vapid_open(const char *data, struct pxi_vapid *vapid)
     }
     px_base64url(point, sizeof point, vapid->public_key);
     vapid->key = key;
-    return tell_public_key(data, vapid->public_key) ? 0 : PX_E_IO;
-}
-
-void pxi_vapid_close(struct pxi_vapid *vapid)
-{
-    EVP_PKEY_free(vapid->key);
-    vapid->key = NULL;
+    if (tell_public_key(data, vapid->public_key))
+        return 0;
+    pxi_vapid_close(vapid);
+    return PX_E_IO;
 }
 
 /* ES256 wants r and s side by side, 32 bytes each; OpenSSL gives them in DER. */
