@@ -1,8 +1,8 @@
 /*
  * Candles of one asset in order of time, from the coarsest level that serves to the newest open minute:
  *
- *   | days ...        | hours ... | 5 minutes ... | minutes ... | open |      of each level first rows of many, then of one
- *                end of days   end of hours    end of 5 minutes
+ *   | days ...        | hours ... | 5 minutes ... | minutes ... | open |      of each level first rows of many, then of
+ * one end of days   end of hours    end of 5 minutes
  *
  * How far a level reaches is read before the view is taken: the view may know more rows, but not fewer, and the level
  * below has the same candles in finer form. It also keeps the walk from stepping off a level's end: behind the rows of

@@ -53,7 +53,8 @@ static void set_family(struct pxi_db *db, unsigned i, const struct pxi_family *f
     set_common(o);
     rocksdb_options_set_write_buffer_size(o, family->buffer_bytes);
     rocksdb_options_set_max_write_buffer_number(o, 3);
-    rocksdb_options_set_compression(o, family->use == PXI_USE_BLOCKS ? rocksdb_no_compression : rocksdb_lz4_compression);
+    rocksdb_options_set_compression(o,
+                                    family->use == PXI_USE_BLOCKS ? rocksdb_no_compression : rocksdb_lz4_compression);
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_block_based_options_set_block_cache(table, shared_cache());
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);

@@ -12,7 +12,7 @@
 #define MB          (1u << 20)
 
 static const struct pxi_family families[PXI_HIST_FAMILIES] = {
-    {"default", PXI_USE_ROWS, 1 * MB},     {"ticks", PXI_USE_BLOCKS, 16 * MB}, {"aside", PXI_USE_BLOCKS, 2 * MB},
+    {"default", PXI_USE_ROWS, 1 * MB},     {"ticks", PXI_USE_BLOCKS, 16 * MB},  {"aside", PXI_USE_BLOCKS, 2 * MB},
     {"journal", PXI_USE_JOURNAL, 16 * MB}, {"candles", PXI_USE_BLOCKS, 8 * MB}, {"meta", PXI_USE_ROWS, 2 * MB},
 };
 
@@ -84,14 +84,11 @@ static int set_aside_old(const char *path)
     char **names = rocksdb_list_column_families(options, path, &count, &message);
 
     rocksdb_options_destroy(options);
-    if (message) { /* there is none */
-        rocksdb_free(message);
-        return 0;
-    }
     for (size_t i = 0; i < count; i++)
         old &= strcmp(names[i], families[PXI_HIST_JOURNAL].name) != 0;
-    rocksdb_list_column_families_destroy(names, count);
-    if (!old)
+    rocksdb_list_column_families_destroy(names, count); /* an empty one, with a message, where there is no database */
+    rocksdb_free(message);
+    if (!old || count == 0)
         return 0;
     snprintf(aside, sizeof aside, "%s.old", path);
     px_log(PX_LOG_WARN, "history_set_aside reason=older_layout to=%s", aside);

@@ -1,12 +1,12 @@
 /*
- * History: trades, candles, and how far the tick ring has been read. Everything of one turn goes into one atomic batch, so
- * that after a crash the rows and the checkpoint agree and nothing is counted twice.
+ * History: trades, candles, and how far the tick ring has been read. Everything of one turn goes into one atomic batch,
+ * so that after a crash the rows and the checkpoint agree and nothing is counted twice.
  *
  *   trades    up to 600 of an asset and a day in a block. The block that is open is in memory and in a journal, whose
- *             rows are trimmed once the blocks that they cover are sealed. Quarantined and late trades lie aside, in rows
- *             of their own, and so do those that come behind a sealed block; reading brings all together in order
- *   candles   final minutes, and 5 minutes, hours and days made of them once, in rows of many. Open minutes are derived
- *             from trades, and live in memory only
+ *             rows are trimmed once the blocks that they cover are sealed. Quarantined and late trades lie aside, in
+ * rows of their own, and so do those that come behind a sealed block; reading brings all together in order candles
+ * final minutes, and 5 minutes, hours and days made of them once, in rows of many. Open minutes are derived from
+ * trades, and live in memory only
  *
  * A row that was damaged is known by its checksum, told in the log, and costs what is in it, nothing else. Assets and
  * venues have numbers of their own in here, given at first sight and kept for ever: the configuration's order may
@@ -23,8 +23,8 @@ struct px_hist; /* opaque */
 #define PX_TRADE_LATE 0x4000 /* in px_trade.flags: came after its minute was final, and is in no candle */
 
 /* Opens or makes <data>/hist, numbers all assets and venues of the configuration and brings the open blocks back. A
- * folder of an older layout is set aside as hist.old. PX_E_IO, PX_E_MEMORY, PX_E_TOO_LARGE. May take some seconds after a
- * crash. `names` must outlive it. */
+ * folder of an older layout is set aside as hist.old. PX_E_IO, PX_E_MEMORY, PX_E_TOO_LARGE. May take some seconds after
+ * a crash. `names` must outlive it. */
 int px_hist_open(const char *data, const struct px_names *names, struct px_hist **histp);
 void px_hist_close(struct px_hist **histp); /* syncs; nobody may read any more */
 

@@ -1,4 +1,5 @@
-/* Candles of less than a minute, made of trades when they are asked for: as rows they would take more room than the trades. */
+/* Candles of less than a minute, made of trades when they are asked for: as rows they would take more room than the
+ * trades. */
 #include "base/error.h"
 #include "store/hist_private.h"
 

@@ -1,6 +1,6 @@
 /*
- * Inside store/hist*.c, open.c, rows.c and levels.c: keys, values and the open database. All rows of history are written once:
- * only `meta` changes.
+ * Inside store/hist*.c, open.c, record.c, codec.c, levels.c and candle_walk.c: keys, values and the open database. All
+ * rows of history are written once: only `meta` changes.
  *
  *   ticks     day, asset, time, sequence of the first       -> a block (store/block.h)
  *   aside     day, asset, time, sequence                    -> a block of one: quarantined and late trades
@@ -78,6 +78,15 @@ const uint8_t *pxi_rows_seek(struct pxi_rows *rows, int64_t time_ns, uint64_t se
 const uint8_t *pxi_rows_step(struct pxi_rows *rows, bool backward);
 int64_t pxi_rows_time(const struct pxi_rows *rows, const uint8_t *key);
 
+/* ---- records: record.c ---- */
+
+#define PXI_RECORD_MAX (1 + 9 * PXI_VARINT_MAX)
+
+/* Writes `trade` as it differs from `before`; at most PXI_RECORD_MAX bytes. Reads the next one over the one before it.
+ */
+uint8_t *pxi_record_put(uint8_t *to, const struct px_trade *before, const struct px_trade *trade);
+void pxi_record_take(struct pxi_bytes *from, struct px_trade *trade);
+
 /* ---- open blocks: open.c ---- */
 
 struct pxi_open {
@@ -116,9 +125,9 @@ struct pxi_candles {
     uint64_t batch; /* that last put one */
     struct pxi_series_level level[PXI_LEVELS];
     /* what readers see, under the lock */
-    bool shown;                       /* the two are known; else ask the minutes */
+    bool shown; /* the two are known; else ask the minutes */
     int64_t shown_end_ns[PXI_LEVELS], shown_fresh_ns[PXI_LEVELS];
-    struct px_candle open[3];         /* open minutes, not in the database */
+    struct px_candle open[3]; /* open minutes, not in the database */
     unsigned opens;
 };
 
@@ -141,12 +150,12 @@ struct px_hist {
     uint32_t touched_count;
     uint8_t *journal; /* the row of the batch under way */
     size_t journal_len;
-    uint64_t journal_next, journal_trimmed; /* rows */
-    uint32_t journal_asset;                 /* the asset named last in the row */
-    int64_t newest_ns;                      /* newest counted trade of all */
+    uint64_t journal_next, journal_trimmed;          /* rows */
+    uint32_t journal_asset;                          /* the asset named last in the row */
+    int64_t newest_ns;                               /* newest counted trade of all */
     uint32_t ticks_from_bucket, candles_from_bucket; /* what retention has left */
-    bool failed;                            /* the batch under way could not be made whole */
-    uint64_t damaged;                       /* rows that could not be read */
+    bool failed;                                     /* the batch under way could not be made whole */
+    uint64_t damaged;                                /* rows that could not be read */
 };
 
 static inline bool pxi_trade_counts(const struct px_trade *trade)
@@ -185,10 +194,11 @@ struct pxi_trades;
 int pxi_trades_open(const struct px_hist *hist, uint32_t stored, int64_t time_ns, uint64_t sequence, bool backward,
                     struct pxi_trades **walkp);
 int pxi_trades_next(struct pxi_trades *walk, struct px_trade *tradep); /* PX_E_EMPTY */
-int pxi_trades_close(struct pxi_trades **walkp);                      /* PX_E_IO if the disk failed on the way */
+int pxi_trades_close(struct pxi_trades **walkp);                       /* PX_E_IO if the disk failed on the way */
 
 struct pxi_walk;
-/* The coarsest level as far as it reaches, then the next finer one, down to `finest`; with `opens` the open minutes too. */
+/* The coarsest level as far as it reaches, then the next finer one, down to `finest`; with `opens` the open minutes
+ * too. */
 int pxi_walk_open(const struct px_hist *hist, uint32_t stored, unsigned coarsest, unsigned finest, bool opens,
                   struct pxi_walk **walkp);
 void pxi_walk_seek(struct pxi_walk *walk, int64_t start_ns, bool backward); /* backward: starts at or before */

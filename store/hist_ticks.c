@@ -1,6 +1,6 @@
 /*
- * Trades in order of time and arrival, out of three places: blocks on disk, rows aside, and the open block. A trade that
- * is in two of them, because its block was sealed meanwhile, is given once. A damaged row is passed over.
+ * Trades in order of time and arrival, out of three places: blocks on disk, rows aside, and the open block. A trade
+ * that is in two of them, because its block was sealed meanwhile, is given once. A damaged row is passed over.
  */
 #include <stdlib.h>
 

@@ -1,14 +1,15 @@
 /*
  * Open blocks: the newest trades of each asset, in memory, and their journal.
  *
- * A trade becomes a record, told from the one before it in its block; the same bytes go into the block's buffer and into
- * the journal's row of the batch. A row is entries of
+ * A trade becomes a record, told from the one before it in its block; the same bytes go into the block's buffer and
+ * into the journal's row of the batch. A row is entries of
  *
  *   (difference to the asset before, folded) << 2 | MORE, FIRST or SEAL      varint
  *   a record                                                                 not with SEAL
  *
- * and a checksum. FIRST begins a block, so that a replay knows what it may skip: what comes before it belongs to a block
- * that is sealed further on. A seal and the block's row are in one batch, so each trade is in exactly one of the two.
+ * and a checksum. FIRST begins a block, so that a replay knows what it may skip: what comes before it belongs to a
+ * block that is sealed further on. A seal and the block's row are in one batch, so each trade is in exactly one of the
+ * two.
  *
  * Readers see buffers up to `shown`, under the lock; the writing thread goes on behind that. They look at the buffers
  * first and at the database afterwards: a block that is sealed in between is met twice, and never missed.
@@ -19,89 +20,12 @@
 #include "base/log.h"
 #include "store/hist_private.h"
 
-#define RECORD_MAX   (1 + 9 * PXI_VARINT_MAX)
 #define JOURNAL_FULL (64 * 1024)
 #define FIRST_LEAST  60 /* trades in an asset's first block: they differ, so that later seals are spread out */
 
 enum { ENTRY_MORE, ENTRY_FIRST, ENTRY_SEAL };
 
-/* What a record leaves out. */
-enum {
-    SAME_PRICE = 1,
-    SAME_SIZE = 2,
-    SAME_DELAY = 4,
-    SAME_SOURCE = 8,
-    NEXT_TRADE_ID = 16,
-    NEXT_SSEQ = 32,
-    IN_MS = 64
-};
-
 static const struct px_trade nothing;
-
-static int64_t delay_of(const struct px_trade *trade)
-{
-    return pxi_minus(trade->recv_ns, trade->time_ns);
-}
-
-static unsigned left_out(const struct px_trade *before, const struct px_trade *trade)
-{
-    int64_t step = pxi_minus(trade->time_ns, before->time_ns);
-    unsigned same = step % PX_NS_PER_MS == 0 ? IN_MS : 0;
-
-    same |= trade->price == before->price ? SAME_PRICE : 0;
-    same |= trade->size == before->size ? SAME_SIZE : 0;
-    same |= delay_of(trade) == delay_of(before) ? SAME_DELAY : 0;
-    same |= trade->venue == before->venue && trade->flags == before->flags ? SAME_SOURCE : 0;
-    same |= trade->trade_id == before->trade_id + 1 ? NEXT_TRADE_ID : 0;
-    return same | (trade->sseq == before->sseq + 1 ? NEXT_SSEQ : 0);
-}
-
-static uint8_t *put_record(uint8_t *to, const struct px_trade *before, const struct px_trade *trade)
-{
-    unsigned same = left_out(before, trade);
-    int64_t step = pxi_minus(trade->time_ns, before->time_ns);
-
-    *to++ = (uint8_t)same;
-    to = pxi_put_signed(to, same & IN_MS ? step / PX_NS_PER_MS : step);
-    to = pxi_put_varint(to, trade->sequence - before->sequence);
-    if (!(same & SAME_PRICE))
-        to = pxi_put_signed(to, pxi_minus(trade->price, before->price));
-    if (!(same & SAME_SIZE))
-        to = pxi_put_signed(to, trade->size);
-    if (!(same & SAME_DELAY))
-        to = pxi_put_signed(to, delay_of(trade));
-    if (!(same & SAME_SOURCE)) {
-        to = pxi_put_varint(to, trade->venue);
-        to = pxi_put_varint(to, trade->flags);
-    }
-    if (!(same & NEXT_TRADE_ID))
-        to = pxi_put_signed(to, (int64_t)(trade->trade_id - before->trade_id));
-    return same & NEXT_SSEQ ? to : pxi_put_signed(to, (int64_t)(trade->sseq - before->sseq));
-}
-
-/* The next record, from the one before it in *trade. */
-static void take_record(struct pxi_bytes *from, struct px_trade *trade)
-{
-    unsigned same = pxi_take_byte(from);
-    int64_t delay = delay_of(trade), step = pxi_take_signed(from);
-
-    trade->time_ns =
-        pxi_plus(trade->time_ns, same & IN_MS ? (int64_t)((uint64_t)step * (uint64_t)PX_NS_PER_MS) : step);
-    trade->sequence += pxi_take_varint(from);
-    if (!(same & SAME_PRICE))
-        trade->price = pxi_plus(trade->price, pxi_take_signed(from));
-    if (!(same & SAME_SIZE))
-        trade->size = pxi_take_signed(from);
-    if (!(same & SAME_DELAY))
-        delay = pxi_take_signed(from);
-    trade->recv_ns = pxi_plus(trade->time_ns, delay);
-    if (!(same & SAME_SOURCE)) {
-        trade->venue = (px_venue_id)pxi_take_varint(from);
-        trade->flags = (uint16_t)pxi_take_varint(from);
-    }
-    trade->trade_id += same & NEXT_TRADE_ID ? 1 : (uint64_t)pxi_take_signed(from);
-    trade->sseq += same & NEXT_SSEQ ? 1 : (uint64_t)pxi_take_signed(from);
-}
 
 /* ---- order ---- */
 
@@ -128,7 +52,7 @@ static unsigned unfold(const uint8_t *bytes, size_t len, struct px_trade *trades
     bool sorted = true;
 
     while (from.at < from.end && count < PX_BLOCK_TRADES) {
-        take_record(&from, &trade);
+        pxi_record_take(&from, &trade);
         PX_CHECK(!from.bad); /* our own memory */
         sorted &= count == 0 || by_time(&trades[count - 1], &trade) <= 0;
         trades[count++] = trade;
@@ -179,10 +103,10 @@ void pxi_hist_touch(struct px_hist *hist, uint32_t stored)
 
 static void make_room(struct px_hist *hist, struct pxi_open *open)
 {
-    if (open->size - open->len >= RECORD_MAX)
+    if (open->size - open->len >= PXI_RECORD_MAX)
         return;
     pthread_mutex_lock(&hist->lock);
-    open->size = PX_MAX(open->size + open->size / 2, 4 * RECORD_MAX);
+    open->size = PX_MAX(open->size + open->size / 2, 4 * PXI_RECORD_MAX);
     open->bytes = realloc(open->bytes, open->size);
     pthread_mutex_unlock(&hist->lock);
     PX_CHECK(open->bytes);
@@ -290,7 +214,7 @@ static void add(struct px_hist *hist, uint32_t stored, const struct px_trade *tr
         open->known = true;
     }
     uint8_t *to = open->bytes + open->len;
-    size_t len = (size_t)(put_record(to, &open->previous, trade) - to);
+    size_t len = (size_t)(pxi_record_put(to, &open->previous, trade) - to);
     open->len += (uint32_t)len;
     open->count++;
     open->previous = *trade;
@@ -307,7 +231,8 @@ void pxi_open_put(struct px_hist *hist, uint32_t stored, const struct px_trade *
         return;
     }
     hist->newest_ns = PX_MAX(hist->newest_ns, trade->time_ns);
-    if (open->count > 0 && (open->count >= open->limit || pxi_day_of(trade->time_ns) != pxi_day_of(open->previous.time_ns)))
+    if (open->count > 0 &&
+        (open->count >= open->limit || pxi_day_of(trade->time_ns) != pxi_day_of(open->previous.time_ns)))
         pxi_open_seal(hist, stored);
     add(hist, stored, trade);
 }
@@ -367,7 +292,7 @@ static void replay_record(struct px_hist *hist, uint32_t stored, unsigned entry,
         open->known = true;
     }
     const uint8_t *record = from->at;
-    take_record(from, open->known ? &open->previous : &scratch);
+    pxi_record_take(from, open->known ? &open->previous : &scratch);
     if (from->bad || !open->known || open->count >= PX_BLOCK_TRADES)
         return;
     make_room(hist, open);
@@ -447,7 +372,8 @@ int pxi_open_init(struct px_hist *hist)
     size_t len;
 
     hist->journal_next = 1;
-    for (rocksdb_iter_seek_to_first(scan); (key = pxi_scan_key(scan, "", 0, PXI_JOURNAL_KEY)); rocksdb_iter_next(scan)) {
+    for (rocksdb_iter_seek_to_first(scan); (key = pxi_scan_key(scan, "", 0, PXI_JOURNAL_KEY));
+         rocksdb_iter_next(scan)) {
         uint64_t row = pxi_from_be64(key);
         const char *value = rocksdb_iter_value(scan, &len);
 
@@ -497,8 +423,8 @@ int px_hist_tend(struct px_hist *hist, px_asset_id asset)
 }
 
 /*
- * Files are dropped at once, batches are synced a little later: so it is files below the last trim that go, whose blocks
- * have been on disk for long.
+ * Files are dropped at once, batches are synced a little later: so it is files below the last trim that go, whose
+ * blocks have been on disk for long.
  */
 int px_hist_trim(struct px_hist *hist)
 {

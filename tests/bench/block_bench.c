@@ -57,7 +57,8 @@ static void grid(struct px_trade *trades, bool full)
 
     for (unsigned i = 0; i < TRADES; i++) {
         price += random_below(100) < 35 ? 0 : (int64_t)random_below(5) - 2;
-        trades[i] = (struct px_trade){.time_ns = (int64_t)i * PX_NS_PER_S, .price = price, .sequence = i * UINT64_C(10000)};
+        trades[i] =
+            (struct px_trade){.time_ns = (int64_t)i * PX_NS_PER_S, .price = price, .sequence = i * UINT64_C(10000)};
         trades[i].recv_ns = trades[i].time_ns + (full ? (int64_t)random_below(PX_NS_PER_MS) : 0);
         trades[i].size = full ? (int64_t)random_below(1000) * 100000 : 0;
         trades[i].sseq = trades[i].trade_id = full ? i : 0;
@@ -86,7 +87,8 @@ int main(int argc, char **argv)
             trades[k].sequence = k;
         }
         if (n > 0)
-            measure(i ? "binance eth-usdt, time and price" : "binance btc-usdt, time and price", trades, n, rounds * 15);
+            measure(i ? "binance eth-usdt, time and price" : "binance btc-usdt, time and price", trades, n,
+                    rounds * 15);
     }
     free(trades);
     return 0;

@@ -102,7 +102,8 @@ static void show_sizes(double rows, const char *what)
 
     rocksdb_options_set_compression(options, rocksdb_no_compression); /* as those of blocks are */
     snprintf(path, sizeof path, "%s/hist", data);
-    rocksdb_t *db = rocksdb_open_column_families(options, path, PX_COUNT_OF(families), families, all, handles, &message);
+    rocksdb_t *db =
+        rocksdb_open_column_families(options, path, PX_COUNT_OF(families), families, all, handles, &message);
     PX_CHECK(!message);
     rows = rows > 0 ? rows : in_blocks(db, handles[1]);
     printf("  %.2f M, bytes a %s on disk:", rows / 1e6, what);
@@ -161,7 +162,8 @@ static void measure_trades(bool full)
         price[asset] = 5000000;
     stopping = false;
     PX_CHECK(pthread_create(&thread, NULL, sync_all, hist) == 0);
-    double wall = clock_s(CLOCK_MONOTONIC), cpu = clock_s(CLOCK_THREAD_CPUTIME_ID), all = clock_s(CLOCK_PROCESS_CPUTIME_ID);
+    double wall = clock_s(CLOCK_MONOTONIC), cpu = clock_s(CLOCK_THREAD_CPUTIME_ID),
+           all = clock_s(CLOCK_PROCESS_CPUTIME_ID);
     for (unsigned second = 0; second < seconds; second++) {
         sequence = put_second(hist, second, price, full, sequence);
         if (second % 10 == 9)
@@ -173,9 +175,10 @@ static void measure_trades(bool full)
     all = clock_s(CLOCK_PROCESS_CPUTIME_ID) - all;
     __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
     pthread_join(thread, NULL);
-    printf("%u assets x %u s, %s: %.2f M trades/s by the clock, %.2f M/s of the writing thread, %.2f M/s of all threads\n",
-           assets, seconds, full ? "all columns random" : "time and price", (double)sequence / wall / 1e6,
-           (double)sequence / cpu / 1e6, (double)sequence / all / 1e6);
+    printf(
+        "%u assets x %u s, %s: %.2f M trades/s by the clock, %.2f M/s of the writing thread, %.2f M/s of all threads\n",
+        assets, seconds, full ? "all columns random" : "time and price", (double)sequence / wall / 1e6,
+        (double)sequence / cpu / 1e6, (double)sequence / all / 1e6);
     px_hist_close(&hist);
     wall = clock_s(CLOCK_MONOTONIC);
     PX_CHECK(px_hist_open(data, names, &hist) == 0);
@@ -191,8 +194,11 @@ static void measure_trades(bool full)
 
 static struct px_candle candle_of(unsigned minute, int64_t *price)
 {
-    struct px_candle candle = {
-        .start_ns = START + minute * PX_MINUTE_NS, .open = *price, .count = 60, .duration_ns = PX_MINUTE_NS, .final = true};
+    struct px_candle candle = {.start_ns = START + minute * PX_MINUTE_NS,
+                               .open = *price,
+                               .count = 60,
+                               .duration_ns = PX_MINUTE_NS,
+                               .final = true};
 
     candle.close = *price += (int64_t)random_below(41) - 20;
     candle.high = PX_MAX(candle.open, candle.close) + (int64_t)random_below(10);
@@ -224,8 +230,8 @@ static void ask(struct px_hist *hist, const char *what, uint32_t interval_s, int
         struct px_range range = {from, from + span_ns, limit, false, {false, 0, 0}};
         double start = clock_s(CLOCK_MONOTONIC);
 
-        PX_CHECK(px_hist_candles(hist, (px_asset_id)random_below(chart_assets), interval_s, false, START + total_ns, &range,
-                                 candles, &page, &prior) == 0);
+        PX_CHECK(px_hist_candles(hist, (px_asset_id)random_below(chart_assets), interval_s, false, START + total_ns,
+                                 &range, candles, &page, &prior) == 0);
         us[i] = (clock_s(CLOCK_MONOTONIC) - start) * 1e6;
     }
     qsort(us, ROUNDS, sizeof *us, by_value);

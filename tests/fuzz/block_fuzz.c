@@ -1,5 +1,5 @@
-/* Any bytes as a block and as a row of candles: nothing outside them is touched, and what is read is written back to the same
- * numbers. The sum is put right, so that the columns are reached. */
+/* Any bytes as a block and as a row of candles: nothing outside them is touched, and what is read is written back to
+ * the same numbers. The sum is put right, so that the columns are reached. */
 #include <stdlib.h>
 
 #include "store/block.h"
@@ -22,7 +22,8 @@ static uint32_t crc32c(const uint8_t *at, size_t n)
 static bool same(const struct px_trade *a, const struct px_trade *b)
 {
     return a->time_ns == b->time_ns && a->recv_ns == b->recv_ns && a->sequence == b->sequence && a->price == b->price &&
-           a->size == b->size && a->trade_id == b->trade_id && a->sseq == b->sseq && a->venue == b->venue && a->flags == b->flags;
+           a->size == b->size && a->trade_id == b->trade_id && a->sseq == b->sseq && a->venue == b->venue &&
+           a->flags == b->flags;
 }
 
 static void as_block(const uint8_t *bytes, size_t n)

@@ -88,7 +88,8 @@ END_TEST
 START_TEST(a_quiet_grid_is_almost_nothing)
 {
     for (unsigned i = 0; i < PX_BLOCK_TRADES; i++)
-        trades[i] = (struct px_trade){.time_ns = i * PX_NS_PER_S, .recv_ns = i * PX_NS_PER_S, .price = 5, .sequence = i};
+        trades[i] =
+            (struct px_trade){.time_ns = i * PX_NS_PER_S, .recv_ns = i * PX_NS_PER_S, .price = 5, .sequence = i};
     ck_assert_uint_lt(round_trip(trades, PX_BLOCK_TRADES), 60);
 }
 END_TEST
@@ -139,8 +140,18 @@ START_TEST(any_candles_come_back)
     for (unsigned bits = 1; bits <= 64; bits++) {
         for (unsigned i = 0; i < PX_CANDLES_ROW; i++) {
 #define WILD (int64_t)(random_word() >> (64 - bits))
-            candles[i] = (struct px_candle){(int64_t)i * PX_MINUTE_NS, WILD, WILD, WILD, WILD, WILD,
-                                            (uint64_t)WILD, WILD, WILD, true, (__int128)WILD * WILD, -(__int128)WILD * WILD};
+            candles[i] = (struct px_candle){(int64_t)i * PX_MINUTE_NS,
+                                            WILD,
+                                            WILD,
+                                            WILD,
+                                            WILD,
+                                            WILD,
+                                            (uint64_t)WILD,
+                                            WILD,
+                                            WILD,
+                                            true,
+                                            (__int128)WILD * WILD,
+                                            -(__int128)WILD * WILD};
         }
         size_t size = px_candles_encode(candles, PX_CANDLES_ROW, PX_MINUTE_NS, row);
         ck_assert_int_eq(px_candles_decode(row, size, PX_MINUTE_NS, again, &count), 0);

@@ -1,4 +1,5 @@
-/* History against the obvious way: random trades and minutes, written by processes that are killed, read in every way. */
+/* History against the obvious way: random trades and minutes, written by processes that are killed, read in every way.
+ */
 #include <check.h>
 #include <rocksdb/c.h>
 #include <signal.h>
@@ -81,7 +82,8 @@ struct sample {
 
 static struct sample samples[TRADES];
 
-/* Days with bursts inside a millisecond, gaps of hours, some late by less and by more than a block, some quarantined. */
+/* Days with bursts inside a millisecond, gaps of hours, some late by less and by more than a block, some quarantined.
+ */
 static void make_samples(void)
 {
     int64_t clock_ns[ASSETS] = {NOON, NOON + 5 * S, NOON - 3 * M}, price[ASSETS] = {100, 200, 300};
@@ -89,7 +91,9 @@ static void make_samples(void)
     for (unsigned i = 0; i < TRADES; i++) {
         px_asset_id asset = (px_asset_id)(random_below(20) ? random_below(2) : 2);
         uint64_t dice = random_below(1000);
-        int64_t step = dice < 500 ? 0 : dice < 900 ? (int64_t)random_below(20) * PX_NS_PER_MS : (int64_t)random_below(40 * S);
+        int64_t step = dice < 500   ? 0
+                       : dice < 900 ? (int64_t)random_below(20) * PX_NS_PER_MS
+                                    : (int64_t)random_below(40 * S);
 
         if (dice == 999)
             step = (int64_t)random_below(9 * 3600) * S;
@@ -300,7 +304,8 @@ static unsigned compose(uint32_t interval_s, int64_t final_ns)
     for (unsigned i = 0; i < MINUTES; i++) {
         const struct px_candle *minute = &minutes[i], *last = i > 0 ? minute - 1 : NULL;
         int64_t start = px_candle_start(minute->start_ns, interval_s);
-        int64_t held_from = last ? last->start_ns + M : 0, held_to = last ? PX_MIN(minute->start_ns, last->last_ns + PX_CARRY_NS) : 0;
+        int64_t held_from = last ? last->start_ns + M : 0,
+                held_to = last ? PX_MIN(minute->start_ns, last->last_ns + PX_CARRY_NS) : 0;
         struct px_candle *to = count > 0 ? &oracle[count - 1] : NULL;
 
         if (to && PX_MIN(held_to, to->start_ns + width) > held_from) {
@@ -435,7 +440,8 @@ START_TEST(seconds_are_made_of_trades)
     ck_assert(page.count == 5 && answer[0].start_ns == NOON + 7 * S && prior == 117 && !answer[4].final);
     range = (struct px_range){PX_TIME_NONE, PX_TIME_NONE, 2, false, {false, 0, 0}};
     ck_assert_int_eq(px_hist_candles(hist, 0, 5, true, NOON + 10 * S, &range, answer, &page, &prior), 0);
-    ck_assert(page.count == 2 && page.more && answer[0].start_ns == NOON + 5 * S && answer[1].start_ns == NOON + 10 * S);
+    ck_assert(page.count == 2 && page.more && answer[0].start_ns == NOON + 5 * S &&
+              answer[1].start_ns == NOON + 10 * S);
     ck_assert_int_eq(px_hist_candles(hist, 0, 5, false, NOON + 10 * S, &range, answer, &page, &prior), 0);
     ck_assert(page.count == 2 && !page.more && answer[1].start_ns == NOON + 5 * S && answer[1].count == 10);
     px_hist_close(&hist);
@@ -560,8 +566,14 @@ START_TEST(what_is_old_is_let_go)
         px_hist_put_trade(hist, 0, &trade);
     }
     for (unsigned i = 0; i < 200 * 24; i++) {
-        struct px_candle minute = {.start_ns = NOON + ((int64_t)i - 190 * 24) * 60 * M, .open = 5, .high = 5, .low = 5, .close = 5,
-                                   .count = 1, .duration_ns = M, .final = true};
+        struct px_candle minute = {.start_ns = NOON + ((int64_t)i - 190 * 24) * 60 * M,
+                                   .open = 5,
+                                   .high = 5,
+                                   .low = 5,
+                                   .close = 5,
+                                   .count = 1,
+                                   .duration_ns = M,
+                                   .final = true};
 
         minute.last_ns = minute.start_ns;
         px_hist_put_candle(hist, 0, &minute);
