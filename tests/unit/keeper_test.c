@@ -25,7 +25,7 @@
 const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
-    return "called_from_lib:librocksdb.so\nrace:librocksdb.so\n";
+    return "called_from_lib:librocksdb.so\ncalled_from_lib:libstdc++.so\nrace:librocksdb.so\nrace:libstdc++.so\n";
 }
 #endif
 
