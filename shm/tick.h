@@ -30,13 +30,6 @@ struct px_alert_id {
     uint64_t hi, lo;
 };
 
-enum px_alert_op {
-    PX_OP_GREATER_OR_EQUAL = 1,
-    PX_OP_LESS_OR_EQUAL,
-    PX_OP_CROSSING_UP,
-    PX_OP_CROSSING_DOWN,
-};
-
 enum px_arm_action {
     PX_ARM_RESET = 1, /* value = incarnation of the evaluator that is meant: forget all, alerts follow */
     PX_ARM_ADD,
@@ -72,7 +65,7 @@ struct px_arm {
     int64_t level; /* mantissa at the asset's scale, already rounded to where the comparison is exact */
     int64_t value;
     px_asset_id asset;
-    uint16_t op;     /* enum px_alert_op */
+    uint16_t op;     /* enum px_alert_op of match/plan.h */
     uint16_t action; /* enum px_arm_action */
 };
 _Static_assert(sizeof(struct px_arm) == 40, "an arm record");

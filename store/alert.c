@@ -1,6 +1,7 @@
 #include "store/alert.h"
 
 #include "base/error.h"
+#include "match/plan.h"
 
 static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 

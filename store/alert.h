@@ -6,7 +6,7 @@
 
 #include "base/config.h"
 #include "base/decimal.h"
-#include "shm/tick.h"
+#include "match/condition.h"
 
 #define PX_ALERT_TAGS_MAX 8
 #define PX_ALERT_TAG_SIZE 32
@@ -25,9 +25,6 @@ enum px_alert_state {
     PX_ALERT_STATE_TABLE(PX_ALERT_STATE_ENUM)
 #undef PX_ALERT_STATE_ENUM
 };
-
-enum px_alert_source { PX_SOURCE_LAST = 1 };
-enum px_alert_frequency { PX_FREQUENCY_ONCE = 1 };
 
 /* All texts are terminated UTF-8; the record has no padding that matters and may be copied as a whole. */
 struct px_alert {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "engine/evaluator/evaluator_private.h"
+#include "match/plan.h"
 
 #define ARMS_AT_ONCE 4096
 
@@ -75,7 +76,7 @@ static void on_fired_late(void *context, struct px_alert_id alert, unsigned op)
     push_surely(occasion->evaluator, &fire);
 }
 
-static void step(struct px_span *span, int64_t from, int64_t to)
+static void step(struct px_bounds *span, int64_t from, int64_t to)
 {
     if (to > from) {
         span->rise_from = PX_MIN(span->rise_from, from);
@@ -89,7 +90,7 @@ static void step(struct px_span *span, int64_t from, int64_t to)
 void pxi_fires_of_missed(struct pxi_evaluator *evaluator, px_asset_id asset, const struct px_extremes_value *missed)
 {
     const struct px_series_state *state = &evaluator->state[asset];
-    struct px_span span = {.low = missed->low,
+    struct px_bounds span = {.low = missed->low,
                            .high = missed->high,
                            .last = missed->last,
                            .rise_from = missed->rise_from,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "match/plan.h"
 
 enum side { UP, DOWN, UNPLACED, SIDES };
 
@@ -405,14 +406,14 @@ static void sweep_span(struct px_matcher *matcher, px_asset_id asset, enum side 
     }
 }
 
-static bool crossed_back(const struct entry *entry, const struct px_span *span)
+static bool crossed_back(const struct entry *entry, const struct px_bounds *span)
 {
     if (entry->op == PX_OP_CROSSING_UP)
         return span->rise_from < entry->level && entry->level <= span->rise_to;
     return entry->op == PX_OP_CROSSING_DOWN && span->fall_to <= entry->level && entry->level < span->fall_from;
 }
 
-void px_matcher_span(struct px_matcher *matcher, px_asset_id asset, const struct px_span *span, px_matcher_fired *fired,
+void px_matcher_span(struct px_matcher *matcher, px_asset_id asset, const struct px_bounds *span, px_matcher_fired *fired,
                      void *context)
 {
     struct list *aside = list_of(matcher, asset, UNPLACED);

@@ -40,11 +40,11 @@ void px_matcher_price(struct px_matcher *matcher, px_asset_id asset, int64_t pri
  * [rise_from, rise_to] and fell within [fall_to, fall_from] (rise_from >= rise_to: never; both include the step from the price before).
  * Fires whatever they make true, and a crossing back after the opposite move where its level lies within the rises (falls).
  */
-struct px_span {
+struct px_bounds {
     int64_t low, high, last;
     int64_t rise_from, rise_to, fall_from, fall_to;
 };
-void px_matcher_span(struct px_matcher *matcher, px_asset_id asset, const struct px_span *span, px_matcher_fired *fired,
+void px_matcher_span(struct px_matcher *matcher, px_asset_id asset, const struct px_bounds *span, px_matcher_fired *fired,
                      void *context);
 
 uint64_t px_matcher_count(const struct px_matcher *matcher);

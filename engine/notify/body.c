@@ -4,6 +4,7 @@
 
 #include "base/json_out.h"
 #include "engine/notify/notify_private.h"
+#include "match/plan.h"
 
 static const struct {
     uint16_t op;

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 
-FOLDERS = ("base", "shm", "net", "feed", "store", "engine", "web", "tools", "tests")
+FOLDERS = ("base", "shm", "net", "feed", "match", "store", "engine", "web", "tools", "tests")
 
 # A file under the folder on the left may include what is on the right: a folder with all below it, or one header. The longest
 # folder that fits counts. What lies in the same folder is always allowed, a *_private.h nowhere else.
@@ -23,17 +23,18 @@ ARROWS = {
     "shm": ("base",),
     "net": ("base",),
     "feed": ("base", "net"),
-    "store": ("base", "shm/tick.h"),
+    "match": ("base", "shm"),
+    "store": ("base", "shm/tick.h", "match"),
     "engine": ("base", "shm", "engine/supervisor/supervisor.h"),
     "engine/supervisor": ("base", "shm", "engine/heritage.h"),
     "engine/ingest": ("base", "shm", "net", "feed", "engine/heritage.h"),
-    "engine/evaluator": ("base", "shm", "engine/heritage.h"),
-    "engine/keeper": ("base", "shm", "store", "engine/heritage.h"),
-    "engine/notify": ("base", "shm", "engine/heritage.h") + STORE_WORDS,
-    "web": ("base", "shm", "net", "engine/heritage.h") + STORE_WORDS,
+    "engine/evaluator": ("base", "shm", "match", "engine/heritage.h"),
+    "engine/keeper": ("base", "shm", "match", "store", "engine/heritage.h"),
+    "engine/notify": ("base", "shm", "match", "engine/heritage.h") + STORE_WORDS,
+    "web": ("base", "shm", "net", "match", "engine/heritage.h") + STORE_WORDS,
     "tools": ("base", "net"),
     "tools/pxshm": ("base", "shm"),
-    "tests": ("base", "shm", "net", "feed", "store", "engine", "web", "tools"),
+    "tests": ("base", "shm", "net", "feed", "match", "store", "engine", "web", "tools"),
 }
 
 # System headers that only some folders may touch, and why.
@@ -47,7 +48,7 @@ CONFINED = {
     r"wslay/": (("net", "tests"), "WebSocket framing is net's"),
 }
 
-FLOATLESS = ("base/decimal", "feed/", "engine/", "shm/")
+FLOATLESS = ("base/decimal", "feed/", "engine/", "match/", "shm/")
 # Spelt so that this file does not find itself.
 MARKS = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X)\b")
 TEXT_ENDINGS = (".c", ".h", ".py", ".sh", ".js", ".mjs", ".css", ".html", ".cmake", ".md", ".yaml", ".txt")

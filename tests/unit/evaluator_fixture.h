@@ -6,6 +6,7 @@
 #include "engine/evaluator/overrun.c"
 #include "engine/evaluator/series.c"
 #include "engine/evaluator/windows.c"
+#include "match/plan.h"
 #include "shm/extremes.c"
 #include "shm/queue.c"
 #include "shm/ring.c"

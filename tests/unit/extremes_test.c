@@ -7,6 +7,7 @@ static void between_stores(void);
 #define px_store_relaxed(p, v) (between_stores(), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
 #define px_store_release(p, v) (between_stores(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
 
+#include "match/plan.h"
 #include "tests/unit/evaluator_fixture.h"
 
 #define CAPACITY 256

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "engine/heritage.h"
+#include "match/plan.h"
 #include "store/reader.h"
 
 #define M    PX_MINUTE_NS

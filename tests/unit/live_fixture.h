@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "match/plan.h"
 #include "shm/region.h"
 #include "tests/unit/urcu_tsan.h"
 #include "web/rcu.h"

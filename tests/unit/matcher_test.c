@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "engine/evaluator/matcher.h"
+#include "match/plan.h"
 
 #define ALERTS 400
 #define ASSETS 3

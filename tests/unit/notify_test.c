@@ -14,6 +14,7 @@
 #include "engine/notify/push.h"
 #include "engine/notify/sign.h"
 #include "engine/notify/target.h"
+#include "match/plan.h"
 #include "store/alerts_private.h"
 
 /* ---- signatures: the vector of the Standard Webhooks libraries ---- */

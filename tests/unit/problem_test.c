@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/error.h"
+#include "match/plan.h"
 #include "web/rest/alert_body.h"
 #include "web/rest/problem.h"
 

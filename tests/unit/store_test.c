@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "match/plan.h"
 #include "store/alerts.h"
 #include "store/hist.h"
 

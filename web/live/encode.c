@@ -1,6 +1,7 @@
 /* Frames from shared memory, each from `,"data":` to its end. */
 #include "base/error.h"
 #include "base/json_out.h"
+#include "match/plan.h"
 #include "store/alert.h"
 #include "web/live/session_private.h"
 

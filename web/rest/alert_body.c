@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "match/plan.h"
 
 #define DEPTH_MAX 8 /* jansson recurses; a thread of civetweb's has 100 KB of stack */
 
