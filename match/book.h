@@ -21,6 +21,7 @@
 #pragma once
 
 #include "match/plan.h"
+#include "shm/depth.h"
 #include "shm/tick.h"
 
 struct px_row { /* what the index holds: a place of a plan */
@@ -98,11 +99,7 @@ void px_book_settled(struct px_book *book);
 int px_book_tend(struct px_book *book);
 
 /* The window as it stands, nearest first, for the alert-depth view: levels and how many wait at each; *morep: the index has more. */
-struct px_depth {
-    int64_t level;
-    uint64_t count;
-};
-unsigned px_book_depth(struct px_book *book, px_asset_id asset, unsigned series, bool down, struct px_depth *depth, unsigned most, bool *morep);
+unsigned px_book_depth(struct px_book *book, px_asset_id asset, unsigned series, bool down, struct px_depth_level *depth, unsigned most, bool *morep);
 
 struct px_book_stats {
     uint64_t resident, bytes, lists, refills, scanned, moves, fires;

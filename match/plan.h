@@ -85,11 +85,11 @@ enum px_zone { PX_ZONE_UNKNOWN, PX_ZONE_BELOW, PX_ZONE_MIDDLE, PX_ZONE_ABOVE };
 struct px_leg {
     uint8_t op;     /* enum px_alert_op */
     uint8_t series; /* enum px_series */
-    uint8_t zone;   /* enum px_zone: where the last value lay. UNKNOWN: no value yet, the first one only places the leg (and fires a level condition) */
+    uint8_t zone;   /* enum px_zone: where the last value lay; of a plan that waits, in the hold zone. UNKNOWN: no value yet */
     uint8_t spare[5];
     int64_t a, b;
     int64_t hold_a, hold_b; /* of a single leg that waits; a, b (or what waits without hysteresis) */
-    uint64_t crossed;       /* several legs: 1 + position at which a crossing has last been made; 0 = never */
+    uint64_t crossed;       /* several legs: 1 + position of the moment at which a crossing has last been made; 0 = never */
 };
 
 struct px_plan {
@@ -103,7 +103,7 @@ struct px_plan {
     uint64_t max_fires;   /* 0 = no end */
     uint64_t fires;       /* so far */
     int64_t fired_ns;     /* event time of the last fire; meaningful when fires > 0 */
-    uint64_t young_generation, young_position; /* hits of this generation at tick positions below this one are older than the alert; 0, 0 */
+    uint64_t young_generation, young_position; /* hits of this generation at positions below this one are older than the alert; 0, 0 */
     struct px_leg leg[PX_LEGS_MAX];
 };
 
@@ -125,7 +125,7 @@ enum px_verdict {
 
 /* A moment: what a value is compared at. */
 struct px_moment {
-    uint64_t position; /* of the tick in the tick ring */
+    uint64_t position; /* of struct px_levels_value: grows from moment to moment of an asset */
     int64_t time_ns;   /* event time: frequency and cooldown */
     int64_t wall_ns;   /* expiry */
 };
@@ -148,12 +148,12 @@ static inline bool px_place_reached(int64_t level, bool down, int64_t value)
     return down ? value <= level : value >= level;
 }
 
-#define PX_CANDIDATES_MAX (6 * PX_LEGS_MAX)
+#define PX_CANDIDATES_MAX (8 * PX_LEGS_MAX)
 
 /* Everywhere where this plan may wait in any of its states: whoever looks for it without knowing its state looks there. */
 unsigned px_plan_candidates(const struct px_plan *plan, struct px_place place[PX_CANDIDATES_MAX]);
 
-/* Only of a single leg that crosses back within a span of values of which the order is not known (struct px_span): did it cross? */
+/* Of a single leg that crosses back within a span of values of which the order is not known (struct px_span): did it cross? */
 bool px_plan_crossed_within(const struct px_plan *plan, const struct px_span *span);
 
 /*

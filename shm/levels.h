@@ -83,12 +83,12 @@ const char *px_series_name(unsigned series); /* "last"; "unknown" */
 
 /* Writer: evaluator. The values of one moment; PX_PRICE_NONE where there is none (yet, or not enough coverage). */
 struct px_levels_value {
-    uint64_t position; /* in the tick ring, behind the last tick that is in here; 0 = none yet */
-    int64_t time_ns;   /* event time of that tick */
+    uint64_t position; /* counts the asset's moments, from 1; 0 = none yet, and no value means anything */
     int64_t tick_ns;   /* wall clock when the asset's last tick came: AGE counts from there */
     int64_t value[PX_SERIES];
 };
 typedef PX_LATCH_OF(struct px_levels_value, 576) px_levels_slot;
+_Static_assert(sizeof(px_levels_slot) == 576, "a levels slot");
 
 /* Writer: keeper; one a series of an asset. */
 struct px_near {
@@ -126,11 +126,12 @@ struct px_hit {
     int64_t value;
     int64_t prev;    /* the value before, PX_PRICE_NONE if there was none */
     int64_t time_ns, recv_ns, matched_ns;
-    uint64_t position; /* of the tick in the tick ring; of a timer's, behind the last one */
+    uint64_t position; /* of px_levels_value: hits of one moment have one position, later ones of the asset a higher one */
+    uint64_t tick;     /* the tick's position in the tick ring; of a timer's, behind the last one */
     uint64_t sseq;
     struct px_span span; /* with PX_HIT_SPAN */
 };
-_Static_assert(sizeof(struct px_hit) == 136, "a hit record");
+_Static_assert(sizeof(struct px_hit) == 144, "a hit record");
 
 /* Any process: would the keeper have to see this value? `told`: hit queue position behind the last hit told of the series. */
 static inline bool px_near_reached(const struct px_near *near, int64_t value, uint64_t told)
