@@ -10,7 +10,7 @@
  *             ones come, in the window where they lie within the edge, in the index always; what fires goes to the sink
  *   refill    when few are left and the index has more: scans on from the edge, ahead of need. A value that jumps
  *             beyond the edge scans on until it is behind the value
- *   width     doubles from 64 to 4096 when a window was emptied between two looks, halves when it was not touched for long
+ *   width     of the next fetch: doubles from 64 to 4096 when a value jumps beyond the edge, halves when others need the room
  *
  * The index is behind one struct of functions: in memory for tests, RocksDB in store/armed.c. Writes go into the group under way and
  * scans see only what is committed: so a scan first asks for a commit (`settle`). The window is a cache of the index and can be dropped
@@ -95,13 +95,13 @@ int px_book_remove(struct px_book *book, struct px_alert_id alert, px_asset_id a
 /* The group has been committed: what has become farther is told now. */
 void px_book_settled(struct px_book *book);
 
-/* A slice of what has no hurry: refills ahead of need, narrows what was not used. Returns whether there was work. May settle. */
+/* A slice of what has no hurry: refills ahead of need. > 0: there was work; PX_E_*. May settle. */
 int px_book_tend(struct px_book *book);
 
 /* The window as it stands, nearest first, for the alert-depth view: levels and how many wait at each; *morep: the index has more. */
 unsigned px_book_depth(struct px_book *book, px_asset_id asset, unsigned series, bool down, struct px_depth_level *depth, unsigned most, bool *morep);
 
 struct px_book_stats {
-    uint64_t resident, bytes, lists, refills, scanned, moves, fires;
+    uint64_t resident, bytes, lists, refills, scanned, moves, fires, unreadable;
 };
 void px_book_stats(const struct px_book *book, struct px_book_stats *statsp);
