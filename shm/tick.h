@@ -104,9 +104,13 @@ struct px_alert_event {
     uint32_t fire_number; /* of this alert, from 1 */
     uint16_t op;
     uint16_t deliveries; /* that it has made: channels to be told by notify */
+    uint32_t count;      /* of fires that it stands for; 1 */
+    uint16_t series;     /* enum px_series of what reached the level */
+    uint8_t scale;       /* decimals of fire.price and fire.prev: the series' own */
+    uint8_t spare;
     char owner[PX_OWNER_SIZE];
     char level[PX_LEVEL_SIZE];
     char name[PX_ALERT_NAME_SIZE];
     char message[PX_ALERT_MESSAGE_SIZE];
 };
-_Static_assert(sizeof(struct px_alert_event) == 480 && sizeof(struct px_alert_event) % 8 == 0, "an alert event");
+_Static_assert(sizeof(struct px_alert_event) == 488 && sizeof(struct px_alert_event) % 8 == 0, "an alert event");

@@ -12,12 +12,14 @@
 #define PX_ALERT_TAG_SIZE 32
 #define PX_ALERT_CHANNELS_MAX 8
 
-/* number, name in API answers */
+/* number, name in API answers. Waiting (fired, not armed again yet) and cooling are armed on disk, and found out when read. */
 #define PX_ALERT_STATE_TABLE(X)                                                                                        \
     X(ARMED, 1, "armed")                                                                                               \
     X(PAUSED, 2, "paused")                                                                                             \
     X(FIRED, 3, "fired")                                                                                               \
-    X(EXPIRED, 4, "expired")
+    X(EXPIRED, 4, "expired")                                                                                           \
+    X(WAITING, 5, "waiting")                                                                                           \
+    X(COOLING, 6, "cooling")
 
 enum px_alert_state {
     PX_ALERT_ANY = 0, /* in filters */
@@ -32,18 +34,14 @@ struct px_alert {
     char owner[PX_OWNER_SIZE];   /* key id */
     char symbol[PX_SYMBOL_SIZE]; /* canonical; the durable name of the asset */
     px_asset_id asset; /* in the running configuration, found by `symbol`; PX_ASSET_NONE if it has gone. Not durable */
-    uint16_t op;       /* enum px_alert_op */
-    uint8_t source;    /* enum px_alert_source */
-    uint8_t frequency; /* enum px_alert_frequency */
-    uint8_t state;     /* enum px_alert_state */
-    uint8_t level_scale; /* decimals of `level`: the asset's */
+    uint8_t state; /* enum px_alert_state */
     uint8_t tag_count;
     uint8_t channel_count;
+    uint8_t spare;
     uint32_t version;                  /* from 1; the ETag */
-    int64_t level;                     /* mantissa, rounded by px_alert_level */
     int64_t created_ns, last_fired_ns; /* wall; 0 = never */
     uint64_t fires;
-    char level_text[PX_LEVEL_SIZE]; /* as the client wrote it */
+    struct px_rule rule; /* as the client wrote it */
     char name[PX_ALERT_NAME_SIZE];
     char message[PX_ALERT_MESSAGE_SIZE];
     char tags[PX_ALERT_TAGS_MAX][PX_ALERT_TAG_SIZE];
@@ -62,20 +60,22 @@ int px_alert_id_parse(struct px_text text, struct px_alert_id *idp);
 const char *px_alert_state_name(unsigned state);
 enum px_alert_state px_alert_state_find(struct px_text name);
 
-/*
- * The level as a mantissa at the asset's scale, rounded to where comparing prices with it is the same as comparing them
- * with the exact level: up for >= and crossing_up, down for <= and crossing_down. Errors of px_decimal_parse;
- * PX_E_INVALID for another op.
- */
-int px_alert_level(unsigned op, struct px_text level, unsigned scale, int64_t *mantissap);
+/* What the evaluator compares prices with: one level of the last price, and one fire. */
+struct px_match {
+    uint16_t op; /* of the four that it knows; a strict one is the next price that fulfils it */
+    int64_t level;
+};
 
-/* What a create must fulfil whoever asks: known op, source, frequency and state, terminated texts, owner, symbol,
- * level. PX_E_INVALID. */
+/* PX_E_INVALID for a rule that is more than that; errors of px_decimal_parse. `scale`: the asset's. */
+int px_alert_match(const struct px_rule *rule, unsigned scale, struct px_match *matchp);
+
+/* What a create must fulfil whoever asks: known operators, sources and frequency, terminated texts, owner, symbol, levels
+ * where there must be some. Whether they make sense together px_rule_plan knows. PX_E_INVALID. */
 int px_alert_check(const struct px_alert *alert);
 
-#define PX_ALERT_ENCODED_MAX 1024
+#define PX_ALERT_ENCODED_MAX 1536
 
-/* Version byte, then fields in a fixed order, texts with their length before them. Returns the bytes written. */
+/* Version byte, then fields in a fixed order, texts with their length before them, and as many conditions as there are. Returns the bytes written. */
 size_t px_alert_encode(const struct px_alert *alert, uint8_t bytes[PX_ALERT_ENCODED_MAX]);
 
 /* PX_E_FORMAT for another version, a length that leads outside, or bytes left over. `asset` becomes PX_ASSET_NONE. */

@@ -141,19 +141,18 @@ static int compose(const struct px_alerts *alerts, const struct px_alert *from, 
 {
     const struct px_config *config = px_names_config(alerts->names);
     px_asset_id asset = px_names_asset(alerts->names, from->symbol);
+    struct px_match match;
 
     if (px_alert_check(from) || asset == PX_ASSET_NONE)
         return PX_E_INVALID;
     *alertp = *from;
     alertp->asset = asset;
-    alertp->level_scale = config->assets[asset].scale;
     alertp->state = PX_ALERT_ARMED;
     alertp->version = 1;
     alertp->created_ns = px_wall_now();
     alertp->last_fired_ns = 0;
     alertp->fires = 0;
-    return px_alert_level(from->op, px_text_of(from->level_text), alertp->level_scale, &alertp->level) ? PX_E_INVALID
-                                                                                                       : 0;
+    return px_alert_match(&from->rule, config->assets[asset].scale, &match) ? PX_E_INVALID : 0;
 }
 
 int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uint32_t most, struct px_alert *storedp)
@@ -260,9 +259,11 @@ int px_alerts_fire(struct px_alerts *alerts, const struct px_fire *fire, struct 
     eventp->eseq = ++alerts->eseq;
     eventp->fire = *fire;
     eventp->fire_number = (uint32_t)alert.fires;
-    eventp->op = alert.op;
+    eventp->count = 1;
+    eventp->scale = alert.asset == PX_ASSET_NONE ? 0 : px_names_config(alerts->names)->assets[alert.asset].scale;
+    eventp->op = alert.rule.condition[0].op;
     memcpy(eventp->owner, alert.owner, sizeof eventp->owner);
-    memcpy(eventp->level, alert.level_text, sizeof eventp->level);
+    memcpy(eventp->level, alert.rule.condition[0].level, sizeof eventp->level);
     memcpy(eventp->name, alert.name, sizeof eventp->name);
     tell_in_words(alerts, &alert, eventp);
     put_event(alerts, eventp, alert.symbol);

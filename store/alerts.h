@@ -28,7 +28,7 @@ void px_alerts_close(struct px_alerts **alertsp);
 #define PX_ALERTS_GROUP_MAX 2048 /* changes in one group */
 
 /*
- * Puts a checked alert: armed, version 1, its level rounded for today's scale. 0 and the record in *storedp.
+ * Puts a checked alert: armed, version 1. 0 and the record in *storedp.
  * PX_E_EXISTS with the one that is there; PX_E_FORBIDDEN: somebody else's. PX_E_LIMIT: the owner has `most`.
  * PX_E_INVALID: no such symbol or level. PX_E_AGAIN: the group has touched this alert already, or is full: commit
  * first.

@@ -56,7 +56,7 @@ void pxi_mine_key(uint8_t key[PXI_MINE_KEY], const char *owner, uint64_t eseq);
 void pxi_id_key(uint8_t key[16], struct px_alert_id id);
 struct px_alert_id pxi_id_from_key(const uint8_t key[16]);
 
-/* Decodes a row and finds the asset of today; the level follows if the asset's decimals have changed. */
+/* Decodes a row and finds the asset of today. */
 int pxi_alert_row(const struct px_alerts *alerts, const void *value, size_t len, struct px_alert *alertp);
 
 #define PXI_EVENT_MAX 768

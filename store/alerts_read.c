@@ -11,17 +11,11 @@
 
 int pxi_alert_row(const struct px_alerts *alerts, const void *value, size_t len, struct px_alert *alertp)
 {
-    const struct px_config *config = px_names_config(alerts->names);
     int error = px_alert_decode(value, len, alertp);
 
     if (error)
         return error;
     alertp->asset = px_names_asset(alerts->names, alertp->symbol);
-    if (alertp->asset == PX_ASSET_NONE || config->assets[alertp->asset].scale == alertp->level_scale)
-        return 0;
-    alertp->level_scale = config->assets[alertp->asset].scale;
-    if (px_alert_level(alertp->op, px_text_of(alertp->level_text), alertp->level_scale, &alertp->level))
-        alertp->asset = PX_ASSET_NONE;
     return 0;
 }
 

@@ -83,6 +83,7 @@ int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n
     eventp->eseq = head.eseq;
     eventp->fire_number = head.fire_number;
     eventp->op = head.op;
+    eventp->count = 1;
     eventp->fire = (struct px_fire){.alert = head.alert,
                                     .asset = px_names_asset(alerts->names, symbol),
                                     .venue = px_names_venue(alerts->names, venue),
@@ -94,6 +95,7 @@ int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n
                                     .matched_ns = head.matched_ns,
                                     .position = head.position,
                                     .sseq = head.sseq};
+    eventp->scale = eventp->fire.asset == PX_ASSET_NONE ? 0 : px_names_config(alerts->names)->assets[eventp->fire.asset].scale;
     return 0;
 }
 

@@ -18,16 +18,22 @@ bool pxi_arms_room(const struct pxi_arms *arms, unsigned records)
     return arms->tail - arms->head + records <= PXI_BACKLOG;
 }
 
-static struct px_arm record_of(const struct px_alert *alert, enum px_arm_action action)
+static struct px_arm record_of(const struct pxi_keeper *keeper, const struct px_alert *alert, enum px_arm_action action)
 {
+    struct px_match match = {.op = 0};
+
+    if (px_alert_match(&alert->rule, keeper->heritage->config->assets[alert->asset].scale, &match) != 0)
+        match = (struct px_match){.op = PX_OP_GREATER_OR_EQUAL, .level = INT64_MAX}; /* beyond all prices of today's scale */
     return (struct px_arm){
-        .alert = alert->id, .level = alert->level, .asset = alert->asset, .op = alert->op, .action = (uint16_t)action};
+        .alert = alert->id, .level = match.level, .asset = alert->asset, .op = match.op, .action = (uint16_t)action};
 }
 
-uint64_t pxi_arms_put(struct pxi_arms *arms, const struct px_alert *alert, enum px_arm_action action)
+uint64_t pxi_arms_put(struct pxi_keeper *keeper, const struct px_alert *alert, enum px_arm_action action)
 {
+    struct pxi_arms *arms = &keeper->arms;
+
     PX_CHECK(pxi_arms_room(arms, 1));
-    arms->backlog[arms->tail % PXI_BACKLOG] = record_of(alert, action);
+    arms->backlog[arms->tail % PXI_BACKLOG] = record_of(keeper, alert, action);
     return arms->tail++;
 }
 
@@ -129,7 +135,7 @@ static bool push_alerts(struct pxi_keeper *keeper)
             px_alerts_walk_end(&arms->walk);
             return true;
         }
-        struct px_arm record = record_of(&arms->next, PX_ARM_ADD);
+        struct px_arm record = record_of(keeper, &arms->next, PX_ARM_ADD);
         arms->have = !push(keeper, &record);
         if (arms->have)
             return false;

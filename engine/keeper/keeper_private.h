@@ -172,7 +172,7 @@ int pxi_notice_read(const struct pxi_keeper *keeper, unsigned kind, const struct
 void pxi_arms_fini(struct pxi_arms *arms);
 int pxi_arms_turn(struct pxi_keeper *keeper);
 bool pxi_arms_room(const struct pxi_arms *arms, unsigned records);
-uint64_t pxi_arms_put(struct pxi_arms *arms, const struct px_alert *alert, enum px_arm_action action); /* its number */
+uint64_t pxi_arms_put(struct pxi_keeper *keeper, const struct px_alert *alert, enum px_arm_action action); /* its number */
 
 int pxi_syncer_start(struct pxi_syncer *syncer, struct pxi_history *history);
 void pxi_syncer_stop(struct pxi_syncer *syncer);

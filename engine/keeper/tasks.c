@@ -174,7 +174,7 @@ static void wait_for_evaluator(struct pxi_keeper *keeper, struct pxi_task *task)
 
     if (task->arms)
         task->record =
-            pxi_arms_put(arms, &task->stored, task->head.kind == PX_WIRE_ALERT_DELETE ? PX_ARM_REMOVE : PX_ARM_ADD);
+            pxi_arms_put(keeper, &task->stored, task->head.kind == PX_WIRE_ALERT_DELETE ? PX_ARM_REMOVE : PX_ARM_ADD);
     else if (arms->stream != PXI_STREAM_NONE || arms->served == 0)
         task->record = PXI_BY_STREAM;
     else

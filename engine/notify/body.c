@@ -6,22 +6,6 @@
 #include "engine/notify/notify_private.h"
 #include "match/plan.h"
 
-static const struct {
-    uint16_t op;
-    const char *name;
-} op_names[] = {{PX_OP_GREATER_OR_EQUAL, "greater_or_equal"},
-                {PX_OP_LESS_OR_EQUAL, "less_or_equal"},
-                {PX_OP_CROSSING_UP, "crossing_up"},
-                {PX_OP_CROSSING_DOWN, "crossing_down"}};
-
-const char *pxi_op_name(unsigned op)
-{
-    for (size_t i = 0; i < PX_COUNT_OF(op_names); i++)
-        if (op_names[i].op == op)
-            return op_names[i].name;
-    return "unknown";
-}
-
 static void write_fire(const struct pxi_notify *notify, const struct px_job *job, struct px_json *json)
 {
     const struct px_config *config = notify->heritage->config;
@@ -36,10 +20,10 @@ static void write_fire(const struct pxi_notify *notify, const struct px_job *job
     px_json_kv_int(json, "fire", event->fire_number);
     px_json_kv_string(json, "name", event->name);
     px_json_kv_string(json, "symbol", asset ? asset->symbol : "");
-    px_json_kv_string(json, "op", pxi_op_name(event->op));
+    px_json_kv_string(json, "op", px_op_name(event->op));
     px_json_kv_string(json, "level", event->level);
-    px_json_kv_decimal(json, "price", asset ? fire->price : PX_PRICE_NONE, asset ? asset->scale : 0);
-    px_json_kv_decimal(json, "prev", asset ? fire->prev : PX_PRICE_NONE, asset ? asset->scale : 0);
+    px_json_kv_decimal(json, "price", asset ? fire->price : PX_PRICE_NONE, event->scale);
+    px_json_kv_decimal(json, "prev", asset ? fire->prev : PX_PRICE_NONE, event->scale);
     px_json_kv_time(json, "price_time", fire->time_ns);
     px_json_kv_time(json, "recv_time", fire->recv_ns);
     px_json_kv_time(json, "matched_time", fire->matched_ns);

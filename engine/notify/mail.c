@@ -25,9 +25,9 @@ static void subject_of(const struct pxi_notify *notify, const struct px_job *job
         snprintf(to, size, "pxengine: test");
         return;
     }
-    px_decimal_format(fire->price, config->assets[fire->asset].scale, price);
+    px_decimal_format(fire->price, job->event.scale, price);
     to_ascii(name, sizeof name, job->event.name);
-    snprintf(to, size, "%s %s %s: %s%s%s", config->assets[fire->asset].symbol, pxi_op_name(job->event.op), job->event.level,
+    snprintf(to, size, "%s %s %s: %s%s%s", config->assets[fire->asset].symbol, px_op_name(job->event.op), job->event.level,
              price, name[0] ? " - " : "", name);
 }
 

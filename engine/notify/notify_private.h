@@ -125,6 +125,3 @@ void pxi_vapid_close(struct pxi_vapid *vapid);
 /* "Authorization: vapid t=…, k=…" for the push service of `endpoint`. */
 int pxi_vapid_header(const struct pxi_vapid *vapid, const char *subject, const char *endpoint, int64_t now_s, char *to,
                      size_t size);
-
-/* What an op is called in notifications; "unknown". */
-const char *pxi_op_name(unsigned op);

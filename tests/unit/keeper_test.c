@@ -180,10 +180,11 @@ static struct px_alert alert_of(uint64_t number)
     alert.id = (struct px_alert_id){1, number};
     strcpy(alert.owner, "anna");
     strcpy(alert.symbol, "BTC-USD");
-    strcpy(alert.level_text, "100");
-    alert.op = PX_OP_GREATER_OR_EQUAL;
-    alert.source = PX_SOURCE_LAST;
-    alert.frequency = PX_FREQUENCY_ONCE;
+    strcpy(alert.rule.condition[0].level, "100");
+    alert.rule.conditions = 1;
+    alert.rule.condition[0].op = PX_OP_GREATER_OR_EQUAL;
+    alert.rule.condition[0].source = PX_SOURCE_LAST;
+    alert.rule.frequency = PX_FREQUENCY_ONCE;
     return alert;
 }
 
@@ -193,7 +194,7 @@ static int create(uint64_t number)
     int result = px_reader_alert_create(reader, &alert, &stored);
 
     if (result == 0 || result == PX_E_EXISTS)
-        ck_assert(stored.id.lo == number && stored.level == 10000);
+        ck_assert(stored.id.lo == number && strcmp(stored.rule.condition[0].level, "100") == 0);
     return result;
 }
 
@@ -242,7 +243,7 @@ START_TEST(a_create_is_answered_when_it_is_armed)
     ck_assert_int_eq(create(2), 0);
     ck_assert_uint_eq(seen->adds, 2);
     ck_assert_int_eq(px_reader_alert_list(reader, &query, list, &count, &more, &query.after), 0);
-    ck_assert(count == 2 && !more && list[1].id.lo == 2 && strcmp(list[0].level_text, "100") == 0);
+    ck_assert(count == 2 && !more && list[1].id.lo == 2 && strcmp(list[0].rule.condition[0].level, "100") == 0);
     ck_assert_int_eq(px_reader_alert_get(reader, "other", (struct px_alert_id){1, 1}, &stored), PX_E_NOT_FOUND);
     ck_assert_int_eq(px_reader_alert_get(reader, NULL, (struct px_alert_id){1, 1}, &stored), 0);
     ck_assert_int_eq(px_reader_alert_delete(reader, "anna", (struct px_alert_id){1, 1}, 9), PX_E_PRECONDITION);

@@ -124,7 +124,7 @@ static inline void fixture_day(struct live_fixture *fixture, px_asset_id asset, 
 /* Keeper: a durable fire. */
 static inline struct px_alert_event fixture_event(struct live_fixture *fixture, const char *owner)
 {
-    struct px_alert_event event = {.eseq = ++fixture->eseq, .fire_number = 1, .op = PX_OP_CROSSING_UP};
+    struct px_alert_event event = {.eseq = ++fixture->eseq, .fire_number = 1, .op = PX_OP_CROSSING_UP, .count = 1, .scale = 2};
 
     event.fire = (struct px_fire){.price = 7000100, .prev = 6999900, .time_ns = px_wall_now()};
     snprintf(event.owner, sizeof(event.owner), "%s", owner);

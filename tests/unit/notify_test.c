@@ -228,8 +228,10 @@ static void close_store(void)
 
 static void fire(uint64_t n, struct px_alert_event *eventp)
 {
-    struct px_alert alert = {.id = {1, n}, .owner = OWNER, .symbol = "BTC-USD", .op = PX_OP_GREATER_OR_EQUAL, .source = PX_SOURCE_LAST,
-                             .frequency = PX_FREQUENCY_ONCE, .level_text = "1", .channel_count = 1, .channels = {channel_id}}, stored;
+    struct px_alert alert = {.id = {1, n}, .owner = OWNER, .symbol = "BTC-USD", .channel_count = 1,
+                             .rule = {.conditions = 1, .frequency = PX_FREQUENCY_ONCE,
+                                      .condition = {{.op = PX_OP_GREATER_OR_EQUAL, .source = PX_SOURCE_LAST, .level = "1"}}},
+                             .channels = {channel_id}}, stored;
 
     ck_assert_int_eq(px_alerts_create(alerts, &alert, 100, &stored), 0);
     ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
@@ -380,22 +382,6 @@ START_TEST(test_storm)
 }
 END_TEST
 
-START_TEST(test_rows_of_before)
-{
-    struct px_alert alert = {.id = {1, 2}, .owner = OWNER, .symbol = "A-B", .level_text = "1", .tag_count = 1, .tags = {"t"}}, read;
-    uint8_t bytes[PX_ALERT_ENCODED_MAX];
-    size_t n = px_alert_encode(&alert, bytes);
-
-    ck_assert_int_eq(px_alert_decode(bytes, n, &read), 0);
-    if (bytes[0] == 2) { /* a row of the version before had no list of channels */
-        bytes[0] = 1;
-        ck_assert_int_eq(px_alert_decode(bytes, n, &read), PX_E_FORMAT);
-        ck_assert_int_eq(px_alert_decode(bytes, n - 1, &read), 0);
-        ck_assert_str_eq(read.tags[0], "t");
-    }
-}
-END_TEST
-
 int main(void)
 {
     Suite *suite = suite_create("notify");
@@ -410,7 +396,6 @@ int main(void)
     tcase_add_test(tests, test_delivery_lives);
     tcase_add_test(tests, test_delivery_dies_and_comes_back);
     tcase_add_test(tests, test_storm);
-    tcase_add_test(tests, test_rows_of_before);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

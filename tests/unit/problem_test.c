@@ -88,34 +88,28 @@ START_TEST(takes_a_whole_alert)
                         "\"condition\":{\"op\":\"crossing_up\",\"source\":\"last\",\"level\":\"70000\"},"
                         "\"message\":\"{{price}}\",\"expires_at\":null}"));
     ck_assert_str_eq(alert.symbol, "BTC-USDT");
-    ck_assert_int_eq(alert.op, PX_OP_CROSSING_UP);
-    ck_assert_int_eq(alert.level, 7000000);
-    ck_assert_str_eq(alert.level_text, "70000");
+    ck_assert_int_eq(alert.rule.condition[0].op, PX_OP_CROSSING_UP);
+    ck_assert_str_eq(alert.rule.condition[0].level, "70000");
     ck_assert_int_eq(alert.tag_count, 2);
     ck_assert_int_eq(alert.state, PX_ALERT_ARMED);
 }
 END_TEST
 
-START_TEST(rounds_levels_to_where_comparing_is_exact)
+START_TEST(keeps_levels_as_they_are_written)
 {
     static const struct {
-        const char *op, *level, *kept;
-        int64_t mantissa;
+        const char *op, *level;
+        unsigned kept;
     } rows[] = {
-        {">=", "100.005", "100.005", 10001},
-        {"<=", "100.005", "100.005", 10000},
-        {">", "100", "100.01", 10001},
-        {"<", "100", "99.99", 9999},
-        {">", "100.005", "100.005", 10001},
-        {"<", "100.005", "100.005", 10000},
-        {"crossing_down", "1.999", "1.999", 199},
-        {"greater_than", "1e2", "100.01", 10001},
+        {">=", "100.005", PX_OP_GREATER_OR_EQUAL}, {"<=", "100.005", PX_OP_LESS_OR_EQUAL},
+        {">", "100", PX_OP_GREATER_THAN},          {"<", "100", PX_OP_LESS_THAN},
+        {"crossing_down", "1.999", PX_OP_CROSSING_DOWN}, {"greater_than", "1e2", PX_OP_GREATER_THAN},
     };
 
     for (size_t i = 0; i < PX_COUNT_OF(rows); i++) {
         ck_assert(read_condition(rows[i].op, rows[i].level));
-        ck_assert_int_eq(alert.level, rows[i].mantissa);
-        ck_assert_str_eq(alert.level_text, rows[i].kept);
+        ck_assert_uint_eq(alert.rule.condition[0].op, rows[i].kept);
+        ck_assert_str_eq(alert.rule.condition[0].level, rows[i].level);
     }
 }
 END_TEST
@@ -140,7 +134,7 @@ START_TEST(refuses_levels)
     ck_assert(!read_condition(">=", "0.00000000000000000000000000000000000000000001"));
     ck_assert_ptr_nonnull(strstr(detail_at("/condition/level"), "at most 39"));
     ck_assert(read_condition(">=", "0.0000000000000000000001"));
-    ck_assert_int_eq(alert.level, 1);
+    ck_assert_str_eq(alert.rule.condition[0].level, "0.0000000000000000000001");
 }
 END_TEST
 
@@ -266,7 +260,7 @@ int main(void)
     tcase_add_test(tests, writes_problems);
     tcase_add_test(tests, keeps_a_bounded_number_of_mistakes);
     tcase_add_test(tests, takes_a_whole_alert);
-    tcase_add_test(tests, rounds_levels_to_where_comparing_is_exact);
+    tcase_add_test(tests, keeps_levels_as_they_are_written);
     tcase_add_test(tests, refuses_levels);
     tcase_add_test(tests, refuses_what_is_not_there_yet);
     tcase_add_test(tests, tells_all_mistakes_at_once);

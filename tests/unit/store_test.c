@@ -47,12 +47,13 @@ static struct px_alert alert_of(uint64_t number, const char *owner)
     alert.id = (struct px_alert_id){7, number};
     snprintf(alert.owner, sizeof alert.owner, "%s", owner);
     strcpy(alert.symbol, "BTC-USD");
-    strcpy(alert.level_text, "70000.005");
+    strcpy(alert.rule.condition[0].level, "70000.005");
     strcpy(alert.name, "a name");
     strcpy(alert.message, "a message");
-    alert.op = PX_OP_GREATER_OR_EQUAL;
-    alert.source = PX_SOURCE_LAST;
-    alert.frequency = PX_FREQUENCY_ONCE;
+    alert.rule.conditions = 1;
+    alert.rule.condition[0].op = PX_OP_GREATER_OR_EQUAL;
+    alert.rule.condition[0].source = PX_SOURCE_LAST;
+    alert.rule.frequency = PX_FREQUENCY_ONCE;
     alert.tag_count = 2;
     strcpy(alert.tags[0], "x");
     strcpy(alert.tags[1], "yy");
@@ -83,8 +84,13 @@ START_TEST(an_alert_survives_its_encoding)
     uint8_t bytes[PX_ALERT_ENCODED_MAX];
     size_t n;
 
-    alert.level = -5;
     alert.version = 3;
+    alert.channel_count = 1;
+    alert.channels[0] = (struct px_alert_id){9, 8};
+    alert.rule = (struct px_rule){.conditions = 2, .frequency = PX_FREQUENCY_ONCE_PER_BAR, .bar_s = 300, .max_fires = 7,
+                                  .cooldown_ns = 60 * PX_NS_PER_S, .expires_ns = INT64_MAX, .hysteresis = "0.5", .hysteresis_pct = 1,
+                                  .condition = {{.op = PX_OP_INSIDE_CHANNEL, .source = PX_SOURCE_MID, .level = "1", .upper = "2.5"},
+                                                {.op = PX_OP_STALE, .source = PX_SOURCE_LAST, .window_s = 60}}};
     alert.state = PX_ALERT_ARMED;
     n = px_alert_encode(&alert, bytes);
     alert.asset = PX_ASSET_NONE;
@@ -99,15 +105,84 @@ START_TEST(an_alert_survives_its_encoding)
 }
 END_TEST
 
-START_TEST(levels_round_to_where_the_comparison_is_exact)
+START_TEST(the_evaluator_compares_with_rounded_levels)
 {
-    int64_t level;
+    static const struct {
+        unsigned op, compared;
+        const char *level;
+        int64_t mantissa;
+    } rows[] = {
+        {PX_OP_GREATER_OR_EQUAL, PX_OP_GREATER_OR_EQUAL, "70000.005", 7000001},
+        {PX_OP_CROSSING_DOWN, PX_OP_CROSSING_DOWN, "70000.005", 7000000},
+        {PX_OP_GREATER_THAN, PX_OP_GREATER_OR_EQUAL, "100", 10001},
+        {PX_OP_LESS_THAN, PX_OP_LESS_OR_EQUAL, "100", 9999},
+        {PX_OP_GREATER_THAN, PX_OP_GREATER_OR_EQUAL, "100.005", 10001},
+        {PX_OP_LESS_THAN, PX_OP_LESS_OR_EQUAL, "100.005", 10000},
+    };
+    struct px_match match;
 
-    ck_assert_int_eq(px_alert_level(PX_OP_GREATER_OR_EQUAL, PX_TEXT("70000.005"), 2, &level), 0);
-    ck_assert_int_eq(level, 7000001);
-    ck_assert_int_eq(px_alert_level(PX_OP_CROSSING_DOWN, PX_TEXT("70000.005"), 2, &level), 0);
-    ck_assert_int_eq(level, 7000000);
-    ck_assert_int_eq(px_alert_level(99, PX_TEXT("1"), 2, &level), PX_E_INVALID);
+    for (size_t i = 0; i < PX_COUNT_OF(rows); i++) {
+        struct px_alert alert = alert_of(1, "anna");
+
+        alert.rule.condition[0].op = (uint8_t)rows[i].op;
+        strcpy(alert.rule.condition[0].level, rows[i].level);
+        ck_assert_int_eq(px_alert_match(&alert.rule, 2, &match), 0);
+        ck_assert_int_eq(match.level, rows[i].mantissa);
+        ck_assert_uint_eq(match.op, rows[i].compared);
+        alert.rule.condition[0].op = PX_OP_CROSSING;
+        ck_assert_int_eq(px_alert_match(&alert.rule, 2, &match), PX_E_INVALID);
+    }
+}
+END_TEST
+
+static uint8_t *add(uint8_t *to, const void *from, size_t n)
+{
+    memcpy(to, from, n);
+    return to + n;
+}
+
+/* As two versions before wrote it: one operator and one level; the older one knew no channels. */
+static size_t old_row(uint8_t format, uint8_t *bytes)
+{
+    static const uint64_t id[] = {7, 5};
+    static const uint8_t small[] = {PX_OP_GREATER_OR_EQUAL, 0, PX_SOURCE_LAST, PX_FREQUENCY_ONCE, PX_ALERT_FIRED, 2, 2};
+    static const int64_t large[] = {7000001, 11, 22, 1};
+    static const char *const texts[] = {"owner123", "BTC-USD", "70000.005", "a name", "a message", "x", "yy"};
+    uint32_t version = 3;
+    uint8_t *to = add(bytes, &format, 1);
+
+    to = add(add(add(add(to, id, sizeof id), small, sizeof small), &version, sizeof version), large, sizeof large);
+    for (size_t i = 0; i < PX_COUNT_OF(texts); i++) {
+        uint16_t n = (uint16_t)strlen(texts[i]);
+
+        to = add(add(to, &n, sizeof n), texts[i], n);
+    }
+    if (format == 2)
+        to = add(add(to, "\001", 1), id, sizeof id);
+    return (size_t)(to - bytes);
+}
+
+START_TEST(rows_of_before_are_read)
+{
+    for (uint8_t format = 1; format <= 2; format++) {
+        struct px_alert alert = alert_of(5, "owner123"), back;
+        uint8_t bytes[PX_ALERT_ENCODED_MAX];
+        size_t n = old_row(format, bytes);
+
+        alert.asset = PX_ASSET_NONE;
+        alert.state = PX_ALERT_FIRED;
+        alert.version = 3;
+        alert.created_ns = 11;
+        alert.last_fired_ns = 22;
+        alert.fires = 1;
+        alert.channel_count = format - 1;
+        if (format == 2)
+            alert.channels[0] = alert.id;
+        ck_assert_int_eq(px_alert_decode(bytes, n, &back), 0);
+        ck_assert_mem_eq(&alert, &back, sizeof alert);
+        for (size_t cut = 0; cut < n; cut++)
+            ck_assert_int_eq(px_alert_decode(bytes, cut, &back), PX_E_FORMAT);
+    }
 }
 END_TEST
 
@@ -134,7 +209,7 @@ START_TEST(alerts_are_created_listed_fired_and_deleted)
     struct px_alert first = alert_of(1, "anna"), stolen = alert_of(1, "berta");
     ck_assert_int_eq(px_alerts_create(alerts, &first, 3, &stored), PX_E_EXISTS);
     ck_assert_uint_eq(stored.version, 1);
-    ck_assert_int_eq(stored.level, 7000001);
+    ck_assert_str_eq(stored.rule.condition[0].level, "70000.005");
     ck_assert_int_eq(px_alerts_create(alerts, &stolen, 3, &stored), PX_E_FORBIDDEN);
 
     memset(&filter, 0, sizeof filter);
@@ -352,7 +427,8 @@ int main(void)
     tcase_set_timeout(tcase, 60);
     tcase_add_test(tcase, ids_are_text_and_back);
     tcase_add_test(tcase, an_alert_survives_its_encoding);
-    tcase_add_test(tcase, levels_round_to_where_the_comparison_is_exact);
+    tcase_add_test(tcase, the_evaluator_compares_with_rounded_levels);
+    tcase_add_test(tcase, rows_of_before_are_read);
     tcase_add_test(tcase, alerts_are_created_listed_fired_and_deleted);
     tcase_add_test(tcase, candle_ranges_follow_the_four_rules);
     tcase_add_test(tcase, a_quiet_minute_counts_in_a_longer_average);

@@ -253,22 +253,6 @@ struct px_text pxi_encode_trades(struct px_hub *hub, px_asset_id asset, uint64_t
 
 /* --- alerts and status --- */
 
-static const char *op_name(unsigned op)
-{
-    switch (op) {
-    case PX_OP_GREATER_OR_EQUAL:
-        return "greater_or_equal";
-    case PX_OP_LESS_OR_EQUAL:
-        return "less_or_equal";
-    case PX_OP_CROSSING_UP:
-        return "crossing_up";
-    case PX_OP_CROSSING_DOWN:
-        return "crossing_down";
-    default:
-        return "unknown";
-    }
-}
-
 static void write_fire(struct px_hub *hub, const struct px_alert_event *event, struct px_json *json)
 {
     const struct px_fire *fire = &event->fire;
@@ -283,10 +267,10 @@ static void write_fire(struct px_hub *hub, const struct px_alert_event *event, s
     px_json_kv_int(json, "fire", event->fire_number);
     px_json_kv_string(json, "name", event->name);
     px_json_kv_string(json, "symbol", known ? symbol->name : "");
-    px_json_kv_string(json, "op", op_name(event->op));
+    px_json_kv_string(json, "op", px_op_name(event->op));
     px_json_kv_string(json, "level", event->level);
-    px_json_kv_decimal(json, "price", known ? fire->price : PX_PRICE_NONE, known ? symbol->scale : 0);
-    px_json_kv_decimal(json, "prev", known ? fire->prev : PX_PRICE_NONE, known ? symbol->scale : 0);
+    px_json_kv_decimal(json, "price", known ? fire->price : PX_PRICE_NONE, event->scale);
+    px_json_kv_decimal(json, "prev", known ? fire->prev : PX_PRICE_NONE, event->scale);
     px_json_kv_time(json, "price_time", fire->time_ns);
     px_json_kv_time(json, "recv_time", fire->recv_ns);
     px_json_kv_time(json, "matched_time", fire->matched_ns);
@@ -294,7 +278,7 @@ static void write_fire(struct px_hub *hub, const struct px_alert_event *event, s
     px_json_kv_int(json, "seq", (int64_t)event->eseq);
     px_json_kv_string(json, "epoch", hub->epoch);
     px_json_kv_bool(json, "late", (fire->flags & PX_FIRE_LATE) != 0);
-    px_json_kv_int(json, "count", 1);
+    px_json_kv_int(json, "count", event->count);
     px_json_kv_string(json, "message", event->message);
     px_json_close(json, '}');
 }

@@ -9,31 +9,6 @@
 
 #define DEPTH_MAX 8 /* jansson recurses; a thread of civetweb's has 100 KB of stack */
 
-/* spelling, name in answers, stored op, 1 when the level itself is excluded */
-#define OP_TABLE(X)                                                                                                    \
-    X("greater_or_equal", GREATER_OR_EQUAL, 0)                                                                         \
-    X("less_or_equal", LESS_OR_EQUAL, 0)                                                                               \
-    X("greater_than", GREATER_OR_EQUAL, 1)                                                                             \
-    X("less_than", LESS_OR_EQUAL, 1)                                                                                   \
-    X("crossing_up", CROSSING_UP, 0)                                                                                   \
-    X("crossing_down", CROSSING_DOWN, 0)                                                                               \
-    X(">=", GREATER_OR_EQUAL, 0)                                                                                       \
-    X("<=", LESS_OR_EQUAL, 0)                                                                                          \
-    X(">", GREATER_OR_EQUAL, 1)                                                                                        \
-    X("<", LESS_OR_EQUAL, 1)
-
-struct op {
-    const char *name;
-    uint16_t op;
-    bool strict;
-};
-
-static const struct op ops[] = {
-#define OP_ROW(name, op, strict) {name, PX_OP_##op, strict},
-    OP_TABLE(OP_ROW)
-#undef OP_ROW
-};
-
 /* What the contract knows and this version does not do: told apart from a typing mistake. */
 static const char *const later_ops[] = {
     "crossing",  "entering_channel", "exiting_channel", "inside_channel",  "outside_channel",
@@ -163,7 +138,6 @@ static void take_symbol(struct reading *reading, json_t *value)
         return;
     }
     snprintf(reading->alert->symbol, sizeof reading->alert->symbol, "%s", reading->symbol.name);
-    reading->alert->level_scale = reading->symbol.scale;
 }
 
 static void take_tags(struct reading *reading, json_t *value)
@@ -231,48 +205,23 @@ static void take_word(struct reading *reading, json_t *value, const char *pointe
 
 /* ---- the condition ---- */
 
-static const struct op *take_op(struct reading *reading, json_t *value)
+static unsigned take_op(struct reading *reading, json_t *value)
 {
     static const char pointer[] = "/condition/op";
     const char *name = json_string_value(value);
+    unsigned op = name ? px_op_find(px_text_of(name)) : 0;
 
-    for (size_t i = 0; name && i < PX_COUNT_OF(ops); i++)
-        if (strcmp(name, ops[i].name) == 0)
-            return &ops[i];
     if (!value)
         px_problem_add(reading->problem, pointer, "is required");
     else if (name && is_one_of(name, later_ops))
         px_problem_add(reading->problem, pointer, "is not supported yet");
-    else
+    else if (op == 0)
         px_problem_add(reading->problem, pointer,
                        "must be one of greater_or_equal less_or_equal greater_than less_than "
                        "crossing_up crossing_down, or >= <= > <");
-    return NULL;
-}
-
-/*
- * Prices are whole mantissas, so c > L is c >= floor(L) + 1, and c < L is c <= ceil(L) - 1. The keeper rounds from the
- * text, so the text becomes that level: what is stored, told and compared is one and the same condition.
- */
-static int exclude_level(const struct op *op, unsigned scale, char *text)
-{
-    bool up = op->op == PX_OP_GREATER_OR_EQUAL;
-    int64_t mantissa, nearest;
-
-    int rc = px_decimal_parse(px_text_of(text), scale, up ? PX_ROUND_DOWN : PX_ROUND_UP, &mantissa);
-    if (rc < 0 || px_decimal_parse(px_text_of(text), scale, PX_ROUND_EXACT, &nearest) == PX_E_DIGITS)
-        return rc; /* between two prices: including it or not is the same */
-    if (__builtin_add_overflow(mantissa, up ? 1 : -1, &mantissa))
-        return PX_E_OVERFLOW;
-    px_decimal_format(mantissa, scale, text);
+    else
+        return op;
     return 0;
-}
-
-static int level_of(const struct op *op, unsigned scale, char *text, int64_t *levelp)
-{
-    int rc = op->strict ? exclude_level(op, scale, text) : 0;
-
-    return rc < 0 ? rc : px_alert_level(op->op, px_text_of(text), scale, levelp);
 }
 
 static bool is_positive(struct px_text text)
@@ -283,10 +232,11 @@ static bool is_positive(struct px_text text)
                                                                                          : mantissa > 0;
 }
 
-static void take_level(struct reading *reading, json_t *value, const struct op *op)
+static void take_level(struct reading *reading, json_t *value)
 {
     static const char pointer[] = "/condition/level";
-    struct px_alert *alert = reading->alert;
+    struct px_rule *rule = &reading->alert->rule;
+    struct px_match match;
     int64_t mantissa;
 
     if (json_is_number(value)) {
@@ -297,9 +247,9 @@ static void take_level(struct reading *reading, json_t *value, const struct op *
         px_problem_add(reading->problem, pointer, "is required");
         return;
     }
-    if (!take_string(reading, value, pointer, alert->level_text, sizeof alert->level_text))
+    if (!take_string(reading, value, pointer, rule->condition[0].level, PX_LEVEL_SIZE))
         return;
-    struct px_text text = px_text_of(alert->level_text);
+    struct px_text text = px_text_of(rule->condition[0].level);
     int rc = px_decimal_parse(text, 0, PX_ROUND_UP, &mantissa);
     if (rc == PX_E_OVERFLOW)
         px_problem_add(reading->problem, pointer, "is too large");
@@ -307,7 +257,7 @@ static void take_level(struct reading *reading, json_t *value, const struct op *
         px_problem_add(reading->problem, pointer, "must be a decimal number such as \"70000.5\"");
     else if (!is_positive(text))
         px_problem_add(reading->problem, pointer, "must be greater than 0");
-    else if (op && alert->symbol[0] && level_of(op, reading->symbol.scale, alert->level_text, &alert->level) < 0)
+    else if (rule->condition[0].op && reading->alert->symbol[0] && px_alert_match(rule, reading->symbol.scale, &match) < 0)
         px_problem_add(reading->problem, pointer, "is too large");
 }
 
@@ -320,11 +270,9 @@ static void take_condition(struct reading *reading, json_t *condition)
         return;
     }
     check_members(reading, condition, "/condition", known);
-    const struct op *op = take_op(reading, json_object_get(condition, "op"));
-    if (op)
-        reading->alert->op = op->op;
+    reading->alert->rule.condition[0].op = (uint8_t)take_op(reading, json_object_get(condition, "op"));
     take_word(reading, json_object_get(condition, "source"), "/condition/source", "last", later_sources);
-    take_level(reading, json_object_get(condition, "level"), op);
+    take_level(reading, json_object_get(condition, "level"));
 }
 
 static void take_body(struct reading *reading, json_t *root)
@@ -353,8 +301,9 @@ bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, s
 
     memset(alertp, 0, sizeof *alertp);
     alertp->asset = PX_ASSET_NONE;
-    alertp->source = PX_SOURCE_LAST;
-    alertp->frequency = PX_FREQUENCY_ONCE;
+    alertp->rule.conditions = 1;
+    alertp->rule.condition[0].source = PX_SOURCE_LAST;
+    alertp->rule.frequency = PX_FREQUENCY_ONCE;
     alertp->state = PX_ALERT_ARMED;
     json_t *root = parse(body, problemp);
     if (!root)
@@ -368,8 +317,7 @@ bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, s
 
 bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b)
 {
-    if (strcmp(a->symbol, b->symbol) != 0 || a->op != b->op || a->source != b->source || a->frequency != b->frequency ||
-        strcmp(a->level_text, b->level_text) != 0 || strcmp(a->name, b->name) != 0 ||
+    if (strcmp(a->symbol, b->symbol) != 0 || memcmp(&a->rule, &b->rule, sizeof a->rule) != 0 || strcmp(a->name, b->name) != 0 ||
         strcmp(a->message, b->message) != 0 || a->tag_count != b->tag_count ||
         a->channel_count != b->channel_count ||
         memcmp(a->channels, b->channels, a->channel_count * sizeof a->channels[0]) != 0)
@@ -378,14 +326,6 @@ bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b)
         if (strcmp(a->tags[i], b->tags[i]) != 0)
             return false;
     return true;
-}
-
-const char *px_alert_op_name(unsigned op)
-{
-    for (size_t i = 0; i < PX_COUNT_OF(ops); i++)
-        if (ops[i].op == op)
-            return ops[i].name; /* the first of its spellings */
-    return "unknown";
 }
 
 void px_alert_write(const struct px_alert *alert, struct px_json *json)
@@ -404,9 +344,9 @@ void px_alert_write(const struct px_alert *alert, struct px_json *json)
     px_json_close(json, ']');
     px_json_key(json, "condition");
     px_json_open(json, '{');
-    px_json_kv_string(json, "op", px_alert_op_name(alert->op));
+    px_json_kv_string(json, "op", px_op_name(alert->rule.condition[0].op));
     px_json_kv_string(json, "source", "last");
-    px_json_kv_string(json, "level", alert->level_text);
+    px_json_kv_string(json, "level", alert->rule.condition[0].level);
     px_json_close(json, '}');
     px_json_kv_string(json, "frequency", "once");
     px_json_key(json, "channels");

@@ -23,7 +23,3 @@ bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, s
 bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b);
 
 void px_alert_write(const struct px_alert *alert, struct px_json *json);
-
-/* "greater_or_equal"; "unknown". "Greater than" has no name: it is kept as >= of the next price that the asset can
- * have. */
-const char *px_alert_op_name(unsigned op);

@@ -275,10 +275,10 @@ static void write_event(struct px_request *request, const struct px_alert_event 
     px_json_kv_int(json, "fire", event->fire_number);
     px_json_kv_string(json, "name", event->name);
     px_json_kv_string(json, "symbol", known ? symbol.name : "");
-    px_json_kv_string(json, "op", px_alert_op_name(event->op));
+    px_json_kv_string(json, "op", px_op_name(event->op));
     px_json_kv_string(json, "level", event->level);
-    px_json_kv_decimal(json, "price", known ? fire->price : PX_PRICE_NONE, known ? symbol.scale : 0);
-    px_json_kv_decimal(json, "prev", known ? fire->prev : PX_PRICE_NONE, known ? symbol.scale : 0);
+    px_json_kv_decimal(json, "price", known ? fire->price : PX_PRICE_NONE, event->scale);
+    px_json_kv_decimal(json, "prev", known ? fire->prev : PX_PRICE_NONE, event->scale);
     px_json_kv_time(json, "price_time", fire->time_ns);
     px_json_kv_time(json, "recv_time", fire->recv_ns);
     px_json_kv_time(json, "matched_time", fire->matched_ns);
@@ -286,7 +286,7 @@ static void write_event(struct px_request *request, const struct px_alert_event 
     px_json_kv_int(json, "seq", (int64_t)event->eseq);
     px_json_kv_string(json, "epoch", request->rest->epoch);
     px_json_kv_bool(json, "late", fire->flags & PX_FIRE_LATE);
-    px_json_kv_int(json, "count", 1);
+    px_json_kv_int(json, "count", event->count);
     px_json_kv_string(json, "message", event->message);
     px_json_close(json, '}');
 }
