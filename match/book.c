@@ -16,12 +16,19 @@ int px_book_create(uint32_t assets, size_t bytes, const struct px_index *index, 
     book->out = *out;
     book->assets = assets;
     book->bytes_most = bytes;
+    px_book_widths(book, PXI_WIDTH_FIRST, PXI_WIDTH_MOST);
     book->series = calloc((size_t)assets * PX_SERIES + 1, sizeof(*book->series));
     book->rows = calloc(PXI_SCAN_MAX, sizeof *book->rows);
     if (book->series && book->rows)
         return 0;
     px_book_destroy(bookp);
     return PX_E_MEMORY;
+}
+
+void px_book_widths(struct px_book *book, uint32_t first, uint32_t most)
+{
+    book->width_first = first;
+    book->width_most = most;
 }
 
 void px_book_destroy(struct px_book **bookp)
@@ -110,6 +117,13 @@ int px_book_find(struct px_book *book, struct px_alert_id alert, px_asset_id ass
     for (unsigned i = 0; i < count; i++)
         if (in_window(book, alert, asset, &place[i], planp))
             return 0;
+    if (book->unsettled) { /* what lies beyond the windows is in the group alone, and what was dropped is still in the index */
+        int error = book->index.settle(book->index.ctx);
+
+        book->unsettled &= error != 0;
+        if (error)
+            return error;
+    }
     for (unsigned i = 0; i < count; i++) {
         int error = book->index.get(book->index.ctx, asset, &place[i], alert, &row);
 
@@ -215,7 +229,7 @@ static int entry_at(const struct sweep *sweep, struct pxi_series_book *of, uint3
     *entryp = NULL;
     while (i >= window->count && !(window->loaded && window->complete)) {
         if (window->loaded)
-            window->width = PX_MIN(window->width * 2, PXI_WIDTH_MAX);
+            window->width = PX_MIN(window->width * 2, sweep->book->width_most);
         int error = pxi_book_refill(sweep->book, of, sweep->down);
         if (error)
             return error;
@@ -223,6 +237,15 @@ static int entry_at(const struct sweep *sweep, struct pxi_series_book *of, uint3
     if (i < window->count && px_place_reached(pxi_window_at(window, i)->level, sweep->down, sweep->reach))
         *entryp = pxi_window_at(window, i);
     return 0;
+}
+
+/* Has a crossing within a span left the alert where it was? Seen once a span, or it would be found for ever. */
+static bool stands_still(const struct pxi_window *window, uint32_t i, const struct px_place *place, struct px_alert_id alert)
+{
+    const struct pxi_entry *entry = i < window->count ? pxi_window_at(window, i) : NULL;
+
+    return entry && entry->level == place->level && entry->leg == place->leg && entry->alert.hi == alert.hi &&
+           entry->alert.lo == alert.lo;
 }
 
 static int sweep_list(const struct sweep *sweep)
@@ -245,6 +268,7 @@ static int sweep_list(const struct sweep *sweep)
             passed++;
         } else {
             error = move(sweep, alert, place.leg, &plan);
+            passed += sweep->within && stands_still(&of->window[sweep->down], passed, &place, alert);
         }
     }
     return error;
@@ -306,9 +330,10 @@ int px_book_apply(struct px_book *book, const struct px_hit *hit, uint64_t gener
 
 /* ---- what has no hurry ---- */
 
-static bool runs_short(const struct pxi_window *window)
+/* Where there is no room, what a refill brings would only push others out: then it waits until a value asks for it. */
+static bool runs_short(const struct px_book *book, const struct pxi_window *window)
 {
-    return !window->loaded || (!window->complete && window->count < window->width / 4);
+    return !window->loaded || (!window->complete && window->count < window->width / 4 && book->bytes < book->bytes_most);
 }
 
 int px_book_tend(struct px_book *book)
@@ -319,7 +344,7 @@ int px_book_tend(struct px_book *book)
         struct pxi_series_book *of = book->list[book->tend++ % book->list_count];
 
         for (unsigned down = 0; down < 2; down++) {
-            if (!runs_short(&of->window[down]))
+            if (!runs_short(book, &of->window[down]))
                 continue;
             int error = pxi_book_refill(book, of, down);
             if (error)

@@ -67,6 +67,9 @@ struct px_book; /* opaque */
 int px_book_create(uint32_t assets, size_t bytes, const struct px_index *index, const struct px_book_out *out, struct px_book **bookp);
 void px_book_destroy(struct px_book **bookp);
 
+/* Other widths than 64 .. 4096, before anything is loaded: for tests, in which windows must run short, and measurements. */
+void px_book_widths(struct px_book *book, uint32_t first, uint32_t most);
+
 /* Loads the window of a list that has rows; what is not loaded is loaded when it is first needed. For start-up: `out.near` follows. */
 int px_book_load(struct px_book *book, px_asset_id asset, unsigned series);
 
@@ -85,7 +88,7 @@ int px_book_add(struct px_book *book, struct px_alert_id alert, px_asset_id asse
 
 /*
  * Looks for the plan of an alert as it stands in the index or, in the group under way, in memory. `made` is a plan of the same rule in any state.
- * PX_E_NOT_FOUND.
+ * PX_E_NOT_FOUND. May settle: so not between px_book_attend and px_book_add.
  */
 int px_book_find(struct px_book *book, struct px_alert_id alert, px_asset_id asset, const struct px_plan *made, struct px_plan *planp);
 

@@ -5,7 +5,7 @@
 #include "match/window_private.h"
 
 #define PXI_WIDTH_FIRST 64u
-#define PXI_WIDTH_MAX   4096u
+#define PXI_WIDTH_MOST  4096u
 #define PXI_SCAN_MAX    1024u /* rows fetched at once */
 
 struct pxi_series_book { /* of one series of one asset */
@@ -29,6 +29,7 @@ struct px_book {
     uint32_t dirty_count, dirty_size;
     bool unsettled; /* something was put that a scan would not see */
     uint64_t generation;
+    uint32_t width_first, width_most;
     struct px_row *rows; /* PXI_SCAN_MAX, for scans */
     struct px_book_stats stats;
 };

@@ -4,7 +4,8 @@
 #include "base/error.h"
 #include "match/book_private.h"
 
-#define KEPT_MIN 16u /* entries of a window that has to give way to others */
+#define WIDTH_MIN  4u  /* of a window that has to give way to others */
+#define GIVE_WAY   32u /* windows asked at a time, so that no call is long */
 
 /* ---- near ---- */
 
@@ -81,22 +82,25 @@ static size_t bytes_of(const struct pxi_window *window)
     return window->size * sizeof *window->at;
 }
 
-/* Windows give way in the order of a clock; the farthest entries go. */
+/* Windows give way in the order of a clock: the farther half goes, the nearest stays, so that `near` remains known. */
+static void give_way(struct px_book *book, struct pxi_window *window)
+{
+    book->bytes -= bytes_of(window);
+    book->stats.resident -= window->count;
+    pxi_window_trim(window, PX_MAX(window->count / 2, 1u));
+    pxi_window_fit(window);
+    window->width = PX_MAX(window->width / 2, WIDTH_MIN);
+    book->stats.resident += window->count;
+    book->bytes += bytes_of(window);
+}
+
 static void make_room(struct px_book *book, const struct pxi_series_book *except)
 {
-    for (uint32_t tries = 0; book->bytes > book->bytes_most && tries < book->list_count; tries++) {
+    for (uint32_t tries = 0; book->bytes > book->bytes_most && tries < PX_MIN(book->list_count, GIVE_WAY); tries++) {
         struct pxi_series_book *of = book->list[book->hand++ % book->list_count];
 
-        for (unsigned down = 0; down < 2 && of != except; down++) {
-            struct pxi_window *window = &of->window[down];
-
-            book->bytes -= bytes_of(window);
-            book->stats.resident -= window->count;
-            pxi_window_trim(window, KEPT_MIN);
-            window->width = PX_MAX(window->width / 2, KEPT_MIN);
-            book->stats.resident += window->count;
-            book->bytes += bytes_of(window);
-        }
+        for (unsigned down = 0; down < 2 && of != except; down++)
+            give_way(book, &of->window[down]);
     }
 }
 
@@ -124,7 +128,7 @@ int pxi_book_series(struct px_book *book, px_asset_id asset, unsigned series, st
     of->series = (uint8_t)series;
     of->told_up = INT64_MAX;
     of->told_down = INT64_MIN;
-    of->window[0].width = of->window[1].width = PXI_WIDTH_FIRST;
+    of->window[0].width = of->window[1].width = book->width_first;
     of->window[1].down = true;
     *seriesp = *at = book->list[book->list_count++] = of;
     return 0;

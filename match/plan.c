@@ -195,14 +195,19 @@ static enum px_verdict single_value(struct px_plan *plan, int64_t value, const s
     return fires ? single_true(plan, value, moment) : PX_VERDICT_NOTHING;
 }
 
+/* All legs of the series hear it before anything is judged: else one would be true beside what another was a value ago. */
 static enum px_verdict one_of_several(struct px_plan *plan, unsigned at, int64_t value, const struct px_moment *moment)
 {
-    struct px_leg *leg = &plan->leg[at];
-    enum px_zone from = leg->zone, to = zone_of(leg, value);
+    for (unsigned i = 0; i < plan->legs; i++) {
+        struct px_leg *leg = &plan->leg[i];
+        enum px_zone from = leg->zone, to = zone_of(leg, value);
 
-    leg->zone = (uint8_t)to;
-    if (crosses(leg->op, from, to))
-        leg->crossed = moment->position + 1;
+        if (leg->series != plan->leg[at].series)
+            continue;
+        leg->zone = (uint8_t)to;
+        if (crosses(leg->op, from, to))
+            leg->crossed = moment->position + 1;
+    }
     return judge_all(plan, moment);
 }
 

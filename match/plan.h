@@ -27,7 +27,7 @@
  * legs fires when all are true at once, a crossing being true at the very tick that makes it; it waits until one of them is not.
  *
  * Where a leg wants to hear of its series are its places: at most one level above the value and one below. The value reaches
- * a place of an alert only if that changes the plan, and when it has been applied no place of that leg is reached any more.
+ * a place of an alert only if that changes the plan, and when it has been applied no place on that series is reached any more.
  */
 #pragma once
 
@@ -136,7 +136,7 @@ struct px_moment {
  */
 enum px_verdict px_plan_arm(struct px_plan *plan, const int64_t value[PX_SERIES], const struct px_moment *moment);
 
-/* The next value of leg `leg`'s series. */
+/* The next value of leg `leg`'s series; the other legs of that series hear it too. */
 enum px_verdict px_plan_value(struct px_plan *plan, unsigned leg, int64_t value, const struct px_moment *moment);
 
 /* Where the plan waits now. Returns how many. */

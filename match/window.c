@@ -132,13 +132,29 @@ void pxi_window_trim(struct pxi_window *window, uint32_t count)
         return;
     }
     window->edge = *pxi_window_at(window, count - 1);
-    if (window->size > 4 * count + 64) {
-        memmove(window->at, pxi_window_at(window, 0), count * sizeof *window->at);
-        struct pxi_entry *at = realloc(window->at, (size_t)count * sizeof *at);
-        window->first = 0;
-        window->at = at ? at : window->at;
-        window->size = at ? count : window->size;
+    if (window->size > 4 * count + 64)
+        pxi_window_fit(window);
+}
+
+void pxi_window_fit(struct pxi_window *window)
+{
+    struct pxi_entry *at;
+
+    if (window->size == window->count || window->count == 0) {
+        if (window->count == 0 && window->size > 0) {
+            free(window->at);
+            window->at = NULL;
+            window->first = window->size = 0;
+        }
+        return;
     }
+    memmove(window->at, pxi_window_at(window, 0), window->count * sizeof *at);
+    window->first = 0;
+    at = realloc(window->at, window->count * sizeof *at);
+    if (!at)
+        return;
+    window->at = at;
+    window->size = window->count;
 }
 
 void pxi_window_clear(struct pxi_window *window)

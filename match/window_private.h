@@ -45,6 +45,7 @@ bool pxi_window_covers(const struct pxi_window *window, const struct pxi_entry *
 int pxi_window_insert(struct pxi_window *window, const struct pxi_entry *key, const uint8_t *bytes, size_t len); /* replaces; PX_E_MEMORY */
 void pxi_window_remove(struct pxi_window *window, uint32_t i);
 void pxi_window_trim(struct pxi_window *window, uint32_t count); /* the farthest go, if there are more */
+void pxi_window_fit(struct pxi_window *window);                  /* no more memory than it needs */
 void pxi_window_clear(struct pxi_window *window);                /* not loaded any more */
 
 static inline const uint8_t *pxi_entry_bytes(const struct pxi_entry *entry)
