@@ -138,25 +138,114 @@ START_TEST(refuses_levels)
 }
 END_TEST
 
-START_TEST(refuses_what_is_not_there_yet)
-{
-    static const char *const base = "{\"symbol\":\"BTCUSDT\",\"condition\":{\"op\":\">=\",\"level\":\"1\"%s}%s}";
-    char body[512];
+#define BODY(condition, more) "{\"symbol\":\"BTCUSDT\",\"condition\":{" condition "}" more "}"
 
-    snprintf(body, sizeof body, base, ",\"source\":\"bid\"", "");
-    ck_mistake(body, "/condition/source", "only \"last\"");
-    snprintf(body, sizeof body, base, "", ",\"frequency\":\"every_time\"");
-    ck_mistake(body, "/frequency", "only \"once\"");
-    snprintf(body, sizeof body, base, "", ",\"cooldown\":\"60s\"");
-    ck_mistake(body, "/cooldown", "not supported yet");
-    snprintf(body, sizeof body, base, "", ",\"colour\":1");
-    ck_mistake(body, "/colour", "not a member");
-    snprintf(body, sizeof body, base, ",\"a/b~\":1", "");
-    ck_mistake(body, "/condition/a~1b~0", "not a member");
-    ck_assert(!read_condition("crossing", "1"));
-    ck_assert_str_eq(detail_at("/condition/op"), "is not supported yet");
+/* Every kind of condition, and that writing what was read says the same again. */
+START_TEST(takes_every_condition)
+{
+    static const char *const bodies[] = {
+        BODY("\"op\":\"crossing\",\"source\":\"mid\",\"level\":\"100.0005\"", ""),
+        BODY("\"op\":\"entering_channel\",\"source\":\"bid\",\"lower\":\"1\",\"upper\":\"2.5\"", ""),
+        BODY("\"op\":\"exiting_channel\",\"source\":\"ask\",\"lower\":\"1\",\"upper\":\"2\"", ""),
+        BODY("\"op\":\"inside_channel\",\"source\":\"twap_1m\",\"lower\":\"1\",\"upper\":\"2\"", ""),
+        BODY("\"op\":\"outside_channel\",\"source\":\"twap_15m\",\"lower\":\"1\",\"upper\":\"2\"", ""),
+        BODY("\"op\":\"moving_up\",\"source\":\"last\",\"amount\":\"500\",\"window\":\"5m\"", ""),
+        BODY("\"op\":\"moving_down_pct\",\"source\":\"last\",\"amount\":\"2.5\",\"window\":\"1h\"", ""),
+        BODY("\"op\":\"stale\",\"source\":\"last\",\"window\":\"45s\"", ""),
+        BODY("\"op\":\"greater_than\",\"source\":\"close\",\"level\":\"1\"", ",\"bar\":\"15m\""),
+        BODY("\"op\":\"crossing_up\",\"source\":\"last\",\"level\":\"1\"", ",\"frequency\":\"once_per_bar_close\",\"bar\":\"4h\""),
+        BODY("\"op\":\"crossing_up\",\"source\":\"last\",\"level\":\"70\"",
+             ",\"frequency\":\"every_time\",\"hysteresis\":{\"abs\":\"50\"},\"cooldown\":\"60s\",\"max_fires\":100,"
+             "\"expires_at\":\"2100-01-01T00:00:00.000000Z\""),
+        BODY("\"op\":\"less_or_equal\",\"source\":\"last\",\"level\":\"70\"", ",\"hysteresis\":{\"pct\":\"0.5\"},\"cooldown\":\"2d\""),
+        "{\"symbol\":\"BTCUSDT\",\"all_of\":[{\"op\":\"greater_than\",\"source\":\"last\",\"level\":\"1\"},"
+        "{\"op\":\"stale\",\"source\":\"last\",\"window\":\"60s\"}]}",
+    };
+
+    for (size_t i = 0; i < PX_COUNT_OF(bodies); i++) {
+        char text[2048];
+        struct px_json json;
+        const char *name;
+        json_t *value;
+
+        ck_assert_msg(read_body(bodies[i]), "%s: %s %s", bodies[i], problem.errors[0].pointer, problem.errors[0].detail);
+        px_json_init(&json, text, sizeof text);
+        px_alert_write(&alert, &json);
+        json_t *said = json_loads(bodies[i], 0, NULL), *told = json_loadb(text, json.len, 0, NULL);
+        json_object_foreach(said, name, value)
+        {
+            if (strcmp(name, "symbol") != 0)
+                ck_assert_msg(json_equal(value, json_object_get(told, name)), "%s of %s: %.*s", name, bodies[i], (int)json.len, text);
+        }
+        json_decref(said);
+        json_decref(told);
+    }
+}
+END_TEST
+
+START_TEST(refuses_what_makes_no_sense)
+{
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\",\"source\":\"index\"", ""), "/condition/source", "last bid ask");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"frequency\":\"twice\""), "/frequency", "every_time");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"frequency\":\"once_per_bar\""), "/bar", "must be 1m");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\",\"source\":\"close\"", ",\"bar\":\"7m\""), "/bar", "must be 1m");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"bar\":\"1m\""), "/bar", "goes with");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"cooldown\":60"), "/cooldown", "a duration");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"cooldown\":\"1.5h\""), "/cooldown", "a duration");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"cooldown\":\"400d\""), "/cooldown", "at most 366d");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"max_fires\":0"), "/max_fires", "from 1");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"expires_at\":\"2001-01-01T00:00:00Z\""), "/expires_at", "future");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"expires_at\":\"soon\""), "/expires_at", "must be a time");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"hysteresis\":{}"), "/hysteresis", "must be {\"abs\"");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"hysteresis\":{\"pct\":1}"), "/hysteresis/pct", "must be a string");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\",\"upper\":\"2\"", ""), "/condition/upper", "channels only");
+    ck_mistake(BODY("\"op\":\"inside_channel\",\"level\":\"1\",\"upper\":\"2\"", ""), "/condition/lower", "is required");
+    ck_mistake(BODY("\"op\":\"inside_channel\",\"lower\":\"3\",\"upper\":\"2\"", ""), "/condition/upper", "above the lower");
+    ck_mistake(BODY("\"op\":\"moving_up\",\"amount\":\"3\",\"window\":\"2m\"", ""), "/condition/window", "1m, 5m, 15m or 1h");
+    ck_mistake(BODY("\"op\":\"moving_up\",\"amount\":\"3\"", ""), "/condition/window", "is required");
+    ck_mistake(BODY("\"op\":\"moving_up\",\"amount\":\"3\",\"window\":\"1m\",\"source\":\"bid\"", ""), "/condition/source", "must be last");
+    ck_mistake(BODY("\"op\":\"stale\",\"window\":\"2d\"", ""), "/condition/window", "1s and 1d");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"colour\":1"), "/colour", "not a member");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\",\"a/b~\":1", ""), "/condition/a~1b~0", "not a member");
+    ck_mistake(BODY("\"op\":\">=\",\"level\":\"1\"", ",\"all_of\":[]"), "/all_of", "leave one of them out");
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"all_of\":[{\"op\":\">\",\"level\":\"1\"}]}", "/all_of", "2 to 5");
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"all_of\":[{\"op\":\">\",\"level\":\"1\"},{\"op\":\"stale\"}]}", "/all_of/1/window", "is required");
+    ck_mistake("{\"symbol\":\"BTCUSDT\",\"all_of\":[{\"op\":\">\",\"level\":\"1\"},{\"op\":\"<\",\"level\":\"9\"}],\"hysteresis\":{\"abs\":\"1\"}}",
+               "/hysteresis/abs", "single condition");
     ck_assert(!read_condition("above", "1"));
-    ck_assert_ptr_nonnull(strstr(detail_at("/condition/op"), "must be one of"));
+    ck_assert_ptr_nonnull(strstr(detail_at("/condition/op"), "must be crossing_up"));
+}
+END_TEST
+
+static bool patch(const char *body)
+{
+    memset(&problem, 0, sizeof problem);
+    return px_alert_body_patch(px_text_of(body), find, NULL, &alert, &problem);
+}
+
+START_TEST(merges_changes)
+{
+    ck_assert(read_body(BODY("\"op\":\">=\",\"level\":\"5\"", ",\"name\":\"n\",\"tags\":[\"x\"],\"cooldown\":\"60s\",\"hysteresis\":{\"abs\":\"1\"}")));
+    alert.rule.expires_ns = 1000; /* has passed; a change of something else does not mind */
+    alert.version = 7;
+    ck_assert(patch("{\"condition\":{\"level\":\"6\"},\"cooldown\":null,\"hysteresis\":{\"pct\":\"2\"}}"));
+    ck_assert_str_eq(alert.rule.condition[0].level, "6");
+    ck_assert_int_eq(alert.rule.condition[0].op, PX_OP_GREATER_OR_EQUAL);
+    ck_assert_int_eq(alert.rule.cooldown_ns, 0);
+    ck_assert(alert.rule.hysteresis_pct && strcmp(alert.rule.hysteresis, "2") == 0);
+    ck_assert_str_eq(alert.name, "n");
+    ck_assert_str_eq(alert.tags[0], "x");
+    ck_assert_uint_eq(alert.version, 7);
+    ck_assert(patch("{\"hysteresis\":null,\"all_of\":[{\"op\":\">\",\"level\":\"1\"},{\"op\":\"<\",\"level\":\"9\"}]}"));
+    ck_assert_uint_eq(alert.rule.conditions, 2);
+    ck_assert(patch("{\"condition\":{\"op\":\"<\",\"level\":\"1\"}}"));
+    ck_assert_uint_eq(alert.rule.conditions, 1);
+    ck_assert(!patch("{\"symbol\":\"XX\"}"));
+    ck_assert(!patch("{\"condition\":{\"level\":null}}"));
+    ck_assert_str_eq(detail_at("/condition/level"), "is required");
+    ck_assert(!patch("{\"state\":\"fired\"}"));
+    ck_assert(!patch("[]"));
+    ck_assert_uint_eq(alert.rule.conditions, 1);
 }
 END_TEST
 
@@ -262,7 +351,9 @@ int main(void)
     tcase_add_test(tests, takes_a_whole_alert);
     tcase_add_test(tests, keeps_levels_as_they_are_written);
     tcase_add_test(tests, refuses_levels);
-    tcase_add_test(tests, refuses_what_is_not_there_yet);
+    tcase_add_test(tests, takes_every_condition);
+    tcase_add_test(tests, refuses_what_makes_no_sense);
+    tcase_add_test(tests, merges_changes);
     tcase_add_test(tests, tells_all_mistakes_at_once);
     tcase_add_test(tests, knows_its_symbols);
     tcase_add_test(tests, tells_where_json_breaks);

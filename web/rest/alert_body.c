@@ -1,34 +1,13 @@
 /* Alerts between JSON and the record. Every mistake of a body is told at once, each with its pointer. */
-#include "web/rest/alert_body.h"
-
-#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/error.h"
-#include "match/plan.h"
+#include "web/rest/alert_body_private.h"
 
 #define DEPTH_MAX 8 /* jansson recurses; a thread of civetweb's has 100 KB of stack */
 
-/* What the contract knows and this version does not do: told apart from a typing mistake. */
-static const char *const later_ops[] = {
-    "crossing",  "entering_channel", "exiting_channel", "inside_channel",  "outside_channel",
-    "moving_up", "moving_down",      "moving_up_pct",   "moving_down_pct", "stale",
-    NULL};
-static const char *const later_members[] = {"hysteresis", "cooldown", "max_fires", "expires_at",
-                                            "all_of",     "bar",      NULL};
-static const char *const later_sources[] = {"bid", "ask", "mid", "twap_1m", "twap_5m", "twap_15m", "close", NULL};
-static const char *const later_frequencies[] = {"every_time", "once_per_minute", "once_per_bar", "once_per_bar_close",
-                                                NULL};
-
-struct reading {
-    px_asset_finder *find;
-    void *ctx;
-    struct px_alert *alert;
-    struct px_symbol symbol;
-    struct px_problem *problem;
-};
-
-static bool is_one_of(const char *name, const char *const *list)
+bool pxi_is_one_of(const char *name, const char *const *list)
 {
     for (; *list; list++)
         if (strcmp(name, *list) == 0)
@@ -57,7 +36,7 @@ static bool too_deep(struct px_text body)
     return depth > DEPTH_MAX;
 }
 
-static json_t *parse(struct px_text body, struct px_problem *problem)
+json_t *px_body_parse(struct px_text body, struct px_problem *problem)
 {
     json_error_t error;
 
@@ -75,7 +54,7 @@ static json_t *parse(struct px_text body, struct px_problem *problem)
 /* ---- members ---- */
 
 /* "/a/b" with the escapes of RFC 6901. */
-static void pointer_to(char *pointer, size_t size, const char *parent, const char *name)
+void pxi_pointer_to(char *pointer, size_t size, const char *parent, const char *name)
 {
     size_t len = (size_t)snprintf(pointer, size, "%s/", parent);
 
@@ -90,27 +69,23 @@ static void pointer_to(char *pointer, size_t size, const char *parent, const cha
     pointer[len] = '\0';
 }
 
-static void check_members(struct reading *reading, json_t *object, const char *parent, const char *const *known)
+void pxi_check_members(struct pxi_reading *reading, json_t *object, const char *parent, const char *const *known)
 {
     const char *name;
     json_t *value;
-    char pointer[80];
+    char pointer[PXI_POINTER_SIZE];
 
     json_object_foreach(object, name, value)
     {
-        if (is_one_of(name, known))
+        if (pxi_is_one_of(name, known))
             continue;
-        pointer_to(pointer, sizeof pointer, parent, name);
-        bool later = is_one_of(name, later_members);
-        if (later && json_is_null(value))
-            continue;
-        px_problem_add(reading->problem, pointer,
-                       later ? "is not supported yet; leave it out" : "is not a member that can be set");
+        pxi_pointer_to(pointer, sizeof pointer, parent, name);
+        px_problem_add(reading->problem, pointer, "is not a member that can be set");
     }
 }
 
 /* A string of at most size - 1 bytes, copied; NULL stays what it was. False when it is neither there nor wrong. */
-static bool take_string(struct reading *reading, json_t *value, const char *pointer, char *to, size_t size)
+bool pxi_take_string(struct pxi_reading *reading, json_t *value, const char *pointer, char *to, size_t size)
 {
     if (!value || json_is_null(value))
         return false;
@@ -124,7 +99,7 @@ static bool take_string(struct reading *reading, json_t *value, const char *poin
     return false;
 }
 
-static void take_symbol(struct reading *reading, json_t *value)
+static void take_symbol(struct pxi_reading *reading, json_t *value)
 {
     if (!json_is_string(value)) {
         px_problem_add(reading->problem, "/symbol", value ? "must be a string" : "is required");
@@ -140,7 +115,7 @@ static void take_symbol(struct reading *reading, json_t *value)
     snprintf(reading->alert->symbol, sizeof reading->alert->symbol, "%s", reading->symbol.name);
 }
 
-static void take_tags(struct reading *reading, json_t *value)
+static void take_tags(struct pxi_reading *reading, json_t *value)
 {
     struct px_alert *alert = reading->alert;
     json_t *tag;
@@ -158,13 +133,13 @@ static void take_tags(struct reading *reading, json_t *value)
         snprintf(pointer, sizeof pointer, "/tags/%zu", i);
         if (json_is_null(tag) || (json_is_string(tag) && json_string_length(tag) == 0))
             px_problem_add(reading->problem, pointer, "must not be empty");
-        else if (take_string(reading, tag, pointer, alert->tags[i], PX_ALERT_TAG_SIZE))
+        else if (pxi_take_string(reading, tag, pointer, alert->tags[i], PX_ALERT_TAG_SIZE))
             alert->tag_count = (uint8_t)(i + 1);
     }
 }
 
 /* That they are the owner's is for the handler to find out. */
-static void take_channels(struct reading *reading, json_t *value)
+static void take_channels(struct pxi_reading *reading, json_t *value)
 {
     struct px_alert *alert = reading->alert;
     json_t *channel;
@@ -191,126 +166,130 @@ static void take_channels(struct reading *reading, json_t *value)
     }
 }
 
-/* A word of which one value is supported, others are known, and the rest are mistakes. */
-static void take_word(struct reading *reading, json_t *value, const char *pointer, const char *only,
-                      const char *const *later)
+static void take_body(struct pxi_reading *reading, json_t *root)
 {
-    if (!value || (json_is_string(value) && strcmp(json_string_value(value), only) == 0))
-        return;
-    if (json_is_string(value) && is_one_of(json_string_value(value), later))
-        px_problem_add(reading->problem, pointer, "only \"%s\" is supported yet", only);
-    else
-        px_problem_add(reading->problem, pointer, "must be \"%s\"", only);
-}
-
-/* ---- the condition ---- */
-
-static unsigned take_op(struct reading *reading, json_t *value)
-{
-    static const char pointer[] = "/condition/op";
-    const char *name = json_string_value(value);
-    unsigned op = name ? px_op_find(px_text_of(name)) : 0;
-
-    if (!value)
-        px_problem_add(reading->problem, pointer, "is required");
-    else if (name && is_one_of(name, later_ops))
-        px_problem_add(reading->problem, pointer, "is not supported yet");
-    else if (op == 0)
-        px_problem_add(reading->problem, pointer,
-                       "must be one of greater_or_equal less_or_equal greater_than less_than "
-                       "crossing_up crossing_down, or >= <= > <");
-    else
-        return op;
-    return 0;
-}
-
-static bool is_positive(struct px_text text)
-{
-    int64_t mantissa;
-
-    return px_decimal_parse(text, PX_SCALE_MAX, PX_ROUND_UP, &mantissa) == PX_E_OVERFLOW ? text.at[0] != '-'
-                                                                                         : mantissa > 0;
-}
-
-static void take_level(struct reading *reading, json_t *value)
-{
-    static const char pointer[] = "/condition/level";
-    struct px_rule *rule = &reading->alert->rule;
-    struct px_match match;
-    int64_t mantissa;
-
-    if (json_is_number(value)) {
-        px_problem_add(reading->problem, pointer, "must be a string so that it stays exact");
-        return;
-    }
-    if (!value || json_is_null(value)) {
-        px_problem_add(reading->problem, pointer, "is required");
-        return;
-    }
-    if (!take_string(reading, value, pointer, rule->condition[0].level, PX_LEVEL_SIZE))
-        return;
-    struct px_text text = px_text_of(rule->condition[0].level);
-    int rc = px_decimal_parse(text, 0, PX_ROUND_UP, &mantissa);
-    if (rc == PX_E_OVERFLOW)
-        px_problem_add(reading->problem, pointer, "is too large");
-    else if (rc < 0)
-        px_problem_add(reading->problem, pointer, "must be a decimal number such as \"70000.5\"");
-    else if (!is_positive(text))
-        px_problem_add(reading->problem, pointer, "must be greater than 0");
-    else if (rule->condition[0].op && reading->alert->symbol[0] && px_alert_match(rule, reading->symbol.scale, &match) < 0)
-        px_problem_add(reading->problem, pointer, "is too large");
-}
-
-static void take_condition(struct reading *reading, json_t *condition)
-{
-    static const char *const known[] = {"op", "source", "level", NULL};
-
-    if (!json_is_object(condition)) {
-        px_problem_add(reading->problem, "/condition", condition ? "must be an object" : "is required");
-        return;
-    }
-    check_members(reading, condition, "/condition", known);
-    reading->alert->rule.condition[0].op = (uint8_t)take_op(reading, json_object_get(condition, "op"));
-    take_word(reading, json_object_get(condition, "source"), "/condition/source", "last", later_sources);
-    take_level(reading, json_object_get(condition, "level"));
-}
-
-static void take_body(struct reading *reading, json_t *root)
-{
-    static const char *const known[] = {"symbol", "name", "tags", "condition", "frequency", "message", "channels", NULL};
+    static const char *const known[] = {"symbol",     "name",     "tags",      "condition",  "all_of",  "frequency", "bar",
+                                        "hysteresis", "cooldown", "max_fires", "expires_at", "message", "channels",  NULL};
     struct px_alert *alert = reading->alert;
 
     if (!json_is_object(root)) {
         px_problem_add(reading->problem, "", "must be an object");
         return;
     }
-    check_members(reading, root, "", known);
+    pxi_check_members(reading, root, "", known);
     take_symbol(reading, json_object_get(root, "symbol"));
-    take_condition(reading, json_object_get(root, "condition"));
-    take_word(reading, json_object_get(root, "frequency"), "/frequency", "once", later_frequencies);
-    take_string(reading, json_object_get(root, "name"), "/name", alert->name, sizeof alert->name);
-    take_string(reading, json_object_get(root, "message"), "/message", alert->message, sizeof alert->message);
+    pxi_rule_read(reading, root);
+    pxi_take_string(reading, json_object_get(root, "name"), "/name", alert->name, sizeof alert->name);
+    pxi_take_string(reading, json_object_get(root, "message"), "/message", alert->message, sizeof alert->message);
     take_tags(reading, json_object_get(root, "tags"));
     take_channels(reading, json_object_get(root, "channels"));
+}
+
+bool px_alert_body_take(json_t *root, px_asset_finder *find, void *ctx, struct px_alert *alertp, struct px_problem *problemp)
+{
+    struct pxi_reading reading = {.find = find, .ctx = ctx, .alert = alertp, .problem = problemp};
+
+    memset(alertp, 0, sizeof *alertp);
+    alertp->asset = PX_ASSET_NONE;
+    alertp->state = PX_ALERT_ARMED;
+    take_body(&reading, root);
+    return problemp->kind == PX_PROBLEM_NONE;
 }
 
 bool px_alert_body_read(struct px_text body, px_asset_finder *find, void *ctx, struct px_alert *alertp,
                         struct px_problem *problemp)
 {
-    struct reading reading = {.find = find, .ctx = ctx, .alert = alertp, .problem = problemp};
+    json_t *root = px_body_parse(body, problemp);
 
-    memset(alertp, 0, sizeof *alertp);
-    alertp->asset = PX_ASSET_NONE;
-    alertp->rule.conditions = 1;
-    alertp->rule.condition[0].source = PX_SOURCE_LAST;
-    alertp->rule.frequency = PX_FREQUENCY_ONCE;
-    alertp->state = PX_ALERT_ARMED;
-    json_t *root = parse(body, problemp);
     if (!root)
         return false;
-    take_body(&reading, root);
+    px_alert_body_take(root, find, ctx, alertp, problemp);
     json_decref(root);
     return problemp->kind == PX_PROBLEM_NONE;
+}
+
+/* ---- a change ---- */
+
+static void write_settable(const struct px_alert *alert, struct px_json *json);
+
+static json_t *settable(const struct px_alert *alert, struct px_problem *problem)
+{
+    static const size_t size = 8192;
+    char *text = malloc(size);
+    struct px_json json;
+    json_t *root = NULL;
+
+    if (text) {
+        px_json_init(&json, text, size);
+        px_json_open(&json, '{');
+        write_settable(alert, &json);
+        px_json_close(&json, '}');
+        root = json.full ? NULL : json_loadb(text, json.len, 0, NULL);
+    }
+    free(text);
+    if (!root)
+        px_problem_of_error(problem, PX_E_MEMORY);
+    return root;
+}
+
+/* RFC 7396: what is there replaces, null takes away, objects are gone into. False: out of memory. */
+static bool merge(json_t *into, json_t *patch)
+{
+    const char *name;
+    json_t *value;
+    bool good = true;
+
+    json_object_foreach(patch, name, value)
+    {
+        json_t *old = json_object_get(into, name);
+
+        if (json_is_null(value))
+            json_object_del(into, name);
+        else if (json_is_object(value) && json_is_object(old))
+            good &= merge(old, value);
+        else
+            good &= json_object_set(into, name, value) == 0;
+    }
+    return good;
+}
+
+/* What stands in the place of something else takes that away. */
+static void make_way(json_t *into, json_t *patch)
+{
+    if (json_is_array(json_object_get(patch, "all_of")))
+        json_object_del(into, "condition");
+    if (json_is_object(json_object_get(patch, "condition")))
+        json_object_del(into, "all_of");
+    if (json_is_object(json_object_get(patch, "hysteresis")))
+        json_object_del(into, "hysteresis");
+}
+
+static void take_patch(struct pxi_reading *reading, json_t *root, json_t *patch)
+{
+    make_way(root, patch);
+    if (!merge(root, patch))
+        px_problem_of_error(reading->problem, PX_E_MEMORY);
+    take_body(reading, root);
+}
+
+bool px_alert_body_patch(struct px_text body, px_asset_finder *find, void *ctx, struct px_alert *alertp, struct px_problem *problemp)
+{
+    struct px_alert changed = {.asset = PX_ASSET_NONE};
+    struct pxi_reading reading = {find, ctx, &changed, .problem = problemp, .kept_expires_ns = alertp->rule.expires_ns};
+    json_t *patch = px_body_parse(body, problemp), *root = patch ? settable(alertp, problemp) : NULL;
+
+    if (root && !json_is_object(patch))
+        px_problem_add(problemp, "", "must be an object");
+    else if (root)
+        take_patch(&reading, root, patch);
+    json_decref(root);
+    json_decref(patch);
+    if (changed.symbol[0] && strcmp(changed.symbol, alertp->symbol) != 0)
+        px_problem_add(problemp, "/symbol", "cannot be changed; make another alert");
+    if (problemp->kind != PX_PROBLEM_NONE)
+        return false;
+    px_alert_settings_copy(alertp, &changed);
+    return true;
 }
 
 /* ---- the record ---- */
@@ -328,13 +307,21 @@ bool px_alert_body_same(const struct px_alert *a, const struct px_alert *b)
     return true;
 }
 
-void px_alert_write(const struct px_alert *alert, struct px_json *json)
+void px_alert_settings_copy(struct px_alert *to, const struct px_alert *from)
+{
+    to->rule = from->rule;
+    memcpy(to->name, from->name, sizeof to->name);
+    memcpy(to->message, from->message, sizeof to->message);
+    memcpy(to->tags, from->tags, sizeof to->tags);
+    memcpy(to->channels, from->channels, sizeof to->channels);
+    to->tag_count = from->tag_count;
+    to->channel_count = from->channel_count;
+}
+
+static void write_settable(const struct px_alert *alert, struct px_json *json)
 {
     char id[PX_ALERT_ID_SIZE];
 
-    px_alert_id_format(alert->id, id);
-    px_json_open(json, '{');
-    px_json_kv_string(json, "id", id);
     px_json_kv_string(json, "symbol", alert->symbol);
     px_json_kv_string(json, "name", alert->name);
     px_json_key(json, "tags");
@@ -342,13 +329,7 @@ void px_alert_write(const struct px_alert *alert, struct px_json *json)
     for (unsigned i = 0; i < alert->tag_count; i++)
         px_json_string(json, px_text_of(alert->tags[i]));
     px_json_close(json, ']');
-    px_json_key(json, "condition");
-    px_json_open(json, '{');
-    px_json_kv_string(json, "op", px_op_name(alert->rule.condition[0].op));
-    px_json_kv_string(json, "source", "last");
-    px_json_kv_string(json, "level", alert->rule.condition[0].level);
-    px_json_close(json, '}');
-    px_json_kv_string(json, "frequency", "once");
+    pxi_rule_write(&alert->rule, json);
     px_json_key(json, "channels");
     px_json_open(json, '[');
     for (unsigned i = 0; i < alert->channel_count; i++) {
@@ -357,6 +338,16 @@ void px_alert_write(const struct px_alert *alert, struct px_json *json)
     }
     px_json_close(json, ']');
     px_json_kv_string(json, "message", alert->message);
+}
+
+void px_alert_write(const struct px_alert *alert, struct px_json *json)
+{
+    char id[PX_ALERT_ID_SIZE];
+
+    px_alert_id_format(alert->id, id);
+    px_json_open(json, '{');
+    px_json_kv_string(json, "id", id);
+    write_settable(alert, json);
     px_json_kv_string(json, "state", px_alert_state_name(alert->state));
     px_json_kv_int(json, "version", alert->version);
     px_json_kv_time(json, "created_at", alert->created_ns);
