@@ -56,6 +56,7 @@ struct px_shm_params {
     X(fires, struct px_queue, px_queue_bytes(p->fire_capacity, sizeof(struct px_fire)))                                \
     X(arms, struct px_queue, px_queue_bytes(p->arm_capacity, sizeof(struct px_arm)))                                   \
     X(windows, struct px_window_set, (size_t)p->assets * sizeof(struct px_window_set))                                 \
+    X(redo, px_redo_slot, PX_ROLE_SLOTS * sizeof(px_redo_slot))                                                        \
     X(extremes, struct px_extremes, px_extremes_bytes(p->assets, p->tick_capacity))
 
 enum px_shm_section {
@@ -72,7 +73,7 @@ enum px_shm_section {
  * not see: raise the major number.
  */
 #define PX_SHM_MAGIC        UINT64_C(0x314d48535850a55a)
-#define PX_SHM_ABI_MAJOR    2
+#define PX_SHM_ABI_MAJOR    3
 #define PX_SHM_ABI_MINOR    0
 #define PX_SHM_HEADER_BYTES 4096
 #define PX_SHM_ASSETS_MAX   (1u << 24)

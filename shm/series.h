@@ -58,7 +58,7 @@ static inline unsigned px_average_scale(unsigned price_scale)
     return price_scale <= 16 ? price_scale + 2 : price_scale;
 }
 
-/* Writer: evaluator. The open one-minute candle. */
+/* A one-minute candle. */
 struct px_candle_value {
     int64_t start_ns; /* 0: none yet */
     int64_t open, high, low, close;
@@ -67,8 +67,17 @@ struct px_candle_value {
     int64_t duration_ns;      /* of the candle, up to last_ns, in which a price was known */
     int64_t last_ns;          /* `close` has held since then */
     uint64_t count;
+    int64_t value_hi, value_lo; /* sum of price * size, 128 bit */
 };
-typedef PX_LATCH_OF(struct px_candle_value, 192) px_candle_slot;
+
+/*
+ * Writer: evaluator. The open minute, and the last one before it that had a trade, its price held to its end. Trades that come up to two
+ * seconds late still change both, so that readers need the store only for what is older.
+ */
+struct px_candle_pair {
+    struct px_candle_value open, before; /* start_ns 0: none */
+};
+typedef PX_LATCH_OF(struct px_candle_pair, 448) px_candle_slot;
 
 /*
  * What the evaluator knows of an asset, in shared memory so that its successor goes on where it died. Private to the evaluator: nobody
@@ -80,6 +89,10 @@ typedef PX_LATCH_OF(struct px_candle_value, 192) px_candle_slot;
  * One tick is one latch write: it counts as a whole or not at all, and `position` in the same value says which. A bucket is copied
  * to `closed` before the state moves on to the next; a successor that finds the copy half made still has the whole bucket in the
  * state, and ignores what stands in `closed` under the open bucket's own start or under one that is a whole window old.
+ *
+ * A late trade changes closed buckets too, which no single write covers: their new contents are written to `redo` first, with the
+ * position that the state is about to have, then the state, then the buckets. A successor that finds the two positions equal writes the
+ * buckets again; what is there does not matter, since the contents are whole.
  */
 #define PX_WINDOW_BUCKETS 60
 
@@ -98,11 +111,24 @@ struct px_series_state {
     uint64_t position;     /* ring position after the last tick that is in here; 0 = none */
     uint64_t version;
     int64_t day_ns, day_open, day_high, day_low, day_volume, day_count;
-    struct px_candle_value candle;
+    struct px_candle_pair candles;
     struct px_bucket open[PX_WINDOWS];
 };
 
+#define PX_REDO_BUCKETS 6 /* 2 s back: two of a second, and one each of 5, 15 and 60 s; one to spare */
+
+struct px_redo {
+    uint64_t position; /* of the state that they belong to; 0: nothing */
+    uint64_t asset, count;
+    struct {
+        uint64_t window;
+        struct px_bucket bucket;
+    } at[PX_REDO_BUCKETS];
+};
+/* Writer: evaluator, one a role slot; nobody else reads it. */
+typedef PX_LATCH_OF(struct px_redo, 1152) px_redo_slot;
+
 struct px_window_set {
-    PX_LATCH_OF(struct px_series_state, 1024) state;
+    PX_LATCH_OF(struct px_series_state, 1280) state;
     struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS];
 };

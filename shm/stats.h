@@ -25,7 +25,7 @@
     X(TICK_CROSSED, counter, "quotes_crossed_total", "Quotes with the bid above the ask")                              \
     X(TICK_GATED, counter, "ingest_gated_total", "Times that reading paused because the keeper was behind")            \
     X(EVAL_TICKS, counter, "evaluated_ticks_total", "Ticks evaluated")                                                 \
-    X(EVAL_LATE, counter, "late_ticks_total", "Trades older than the newest of their symbol by over 2 s")              \
+    X(EVAL_LATE, counter, "late_ticks_total", "Trades over 2 s behind the newest of their symbol, or a minute ahead")   \
     X(EVAL_LOST, counter, "evaluator_overrun_ticks_total", "Ticks that the evaluator was overtaken by")                \
     X(EVAL_ALERTS, gauge, "alerts_armed", "Alerts armed in the evaluator")                                             \
     X(EVAL_FIRES, counter, "matches_total", "Conditions matched, repeats after a restart included")                    \

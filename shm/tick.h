@@ -56,7 +56,9 @@ enum px_seed_field {
     PX_SEED_MINUTE_AREA_LO,
     PX_SEED_MINUTE_DURATION,
     PX_SEED_MINUTE_LAST_NS,
-    PX_SEED_FIELDS = PX_SEED_MINUTE_LAST_NS
+    PX_SEED_MINUTE_VALUE_HI,
+    PX_SEED_MINUTE_VALUE_LO,
+    PX_SEED_FIELDS = PX_SEED_MINUTE_VALUE_LO
 };
 
 /* Writer: keeper; reader: evaluator. */

@@ -14,6 +14,7 @@ struct pxi_evaluator {
     struct px_matcher *matcher;
     struct px_series_state *state; /* one an asset: what stands in the latch, privately */
     struct px_window_cache *cache; /* one an asset */
+    struct px_steps *steps;        /* one an asset */
     uint32_t assets;
     uint64_t position;  /* next to read from the tick ring */
     bool awaits_ingest; /* which is at work on what this process has missed */
@@ -30,6 +31,7 @@ void pxi_series_takeover(struct pxi_evaluator *evaluator);
 void pxi_series_seed(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t price);
 void pxi_series_seed_field(struct pxi_evaluator *evaluator, const struct px_arm *seed);
 void pxi_series_seeded(struct pxi_evaluator *evaluator); /* all seeds have come: shows them */
+bool pxi_series_counts(const struct pxi_evaluator *evaluator, const struct px_tick *tick); /* an accepted trade */
 void pxi_series_tick(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position);
 void pxi_series_sweep(struct pxi_evaluator *evaluator);
 

@@ -15,7 +15,8 @@ static int evaluator_init(struct pxi_evaluator *evaluator, const struct px_herit
     evaluator->assets = px_symbols_count(&heritage->shm->directory);
     evaluator->state = calloc(evaluator->assets, sizeof(*evaluator->state));
     evaluator->cache = calloc(evaluator->assets, sizeof(*evaluator->cache));
-    if (evaluator->state == NULL || evaluator->cache == NULL)
+    evaluator->steps = calloc(evaluator->assets, sizeof(*evaluator->steps));
+    if (evaluator->state == NULL || evaluator->cache == NULL || evaluator->steps == NULL)
         return PX_E_MEMORY;
     return px_matcher_create(evaluator->assets, &evaluator->matcher);
 }
@@ -26,6 +27,7 @@ static void evaluator_fini(struct pxi_evaluator *evaluator)
         px_matcher_destroy(&evaluator->matcher);
     free(evaluator->state);
     free(evaluator->cache);
+    free(evaluator->steps);
 }
 
 static void evaluate(struct pxi_evaluator *evaluator, uint64_t count)

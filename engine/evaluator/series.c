@@ -17,7 +17,7 @@ void pxi_series_seed(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t
 /* Where a field of the state stands; NULL: a field of another build. */
 static int64_t *seed_target(struct px_series_state *state, unsigned field)
 {
-    struct px_candle_value *candle = &state->candle;
+    struct px_candle_value *candle = &state->candles.open;
 
     switch (field) {
     case PX_SEED_DAY_OPEN:
@@ -50,6 +50,10 @@ static int64_t *seed_target(struct px_series_state *state, unsigned field)
         return &candle->duration_ns;
     case PX_SEED_MINUTE_LAST_NS:
         return &candle->last_ns;
+    case PX_SEED_MINUTE_VALUE_HI:
+        return &candle->value_hi;
+    case PX_SEED_MINUTE_VALUE_LO:
+        return &candle->value_lo;
     default:
         return NULL;
     }
@@ -63,7 +67,7 @@ void pxi_series_seed_field(struct pxi_evaluator *evaluator, const struct px_arm 
     if (state->position != 0 || target == NULL) /* ticks have been counted: the state knows better than the disk */
         return;
     *target = seed->level;
-    *(seed->op <= PX_SEED_DAY_COUNT ? &state->day_ns : &state->candle.start_ns) = seed->value;
+    *(seed->op <= PX_SEED_DAY_COUNT ? &state->day_ns : &state->candles.open.start_ns) = seed->value;
 }
 
 static void publish(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t now_ns)
@@ -99,8 +103,41 @@ void pxi_series_seeded(struct pxi_evaluator *evaluator)
             continue;
         state->version++;
         px_latch_write(&evaluator->shm->windows[asset].state, state);
-        px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candle);
+        px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candles);
         publish(evaluator, asset, now_ns);
+    }
+}
+
+/* The buckets that the predecessor may not have come to write. */
+static void finish_redo(struct pxi_evaluator *evaluator)
+{
+    px_redo_slot *slot = &evaluator->shm->redo[evaluator->heritage->slot];
+    struct px_redo redo;
+
+    px_latch_takeover(slot, evaluator->heritage->incarnation);
+    px_latch_read(slot, &redo);
+    if (redo.position == 0 || redo.asset >= evaluator->assets || evaluator->state[redo.asset].position != redo.position)
+        return;
+    px_redo_apply(evaluator->shm->windows[redo.asset].closed, &redo);
+    evaluator->cache[redo.asset] = (struct px_window_cache){0};
+    publish(evaluator, (px_asset_id)redo.asset, evaluator->state[redo.asset].last_ns);
+}
+
+/* What the last seconds' prices were, out of the ring. */
+static void find_steps(struct pxi_evaluator *evaluator)
+{
+    uint64_t position = px_ring_oldest(evaluator->shm->ticks), count;
+
+    for (px_asset_id asset = 0; asset < evaluator->assets; asset++)
+        evaluator->steps[asset].cut = position > 0;
+    while (px_ring_read(evaluator->shm->ticks, position, evaluator->tick, PXI_BATCH, &count) == 0 && count > 0) {
+        for (uint64_t i = 0; i < count; i++) {
+            const struct px_tick *tick = &evaluator->tick[i];
+
+            if (pxi_series_counts(evaluator, tick) && position + i < evaluator->state[tick->asset].position)
+                px_steps_find(&evaluator->steps[tick->asset], tick->price, tick->time_ns);
+        }
+        position += count;
     }
 }
 
@@ -121,10 +158,12 @@ void pxi_series_takeover(struct pxi_evaluator *evaluator)
             px_latch_write(&evaluator->shm->windows[asset].state, state);
         }
         if (state->last_ns > 0) { /* the predecessor may have died before it told what it had counted */
-            px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candle);
+            px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candles);
             publish(evaluator, asset, state->last_ns);
         }
     }
+    finish_redo(evaluator);
+    find_steps(evaluator);
 }
 
 static void commit(struct pxi_evaluator *evaluator, px_asset_id asset, uint64_t position)
@@ -133,22 +172,52 @@ static void commit(struct pxi_evaluator *evaluator, px_asset_id asset, uint64_t 
 
     state->position = position;
     px_latch_write(&evaluator->shm->windows[asset].state, state); /* from here on the ticks below it have counted */
-    px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candle);
+    px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candles);
     publish(evaluator, asset, state->last_ns);
+}
+
+bool pxi_series_counts(const struct pxi_evaluator *evaluator, const struct px_tick *tick)
+{
+    return !(tick->flags & (PX_TICK_QUOTE | PX_TICK_QUARANTINED)) && tick->asset < evaluator->assets;
+}
+
+/* A little late: the windows are corrected, nothing fires. What became of closed buckets goes to the redo first. */
+static void correct(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
+{
+    struct px_series_state *state = &evaluator->state[tick->asset];
+    struct px_window_set *set = &evaluator->shm->windows[tick->asset];
+    struct px_redo redo = {.position = position + 1, .asset = tick->asset};
+
+    if (!px_series_correct(state, set->closed, &evaluator->steps[tick->asset], tick->price, tick->size, tick->time_ns, &redo)) {
+        px_stat_add(evaluator->stats, PX_STAT_EVAL_LATE, 1);
+        return;
+    }
+    px_latch_write(&evaluator->shm->redo[evaluator->heritage->slot], &redo);
+    state->position = position + 1;
+    px_latch_write(&set->state, state); /* from here on it has counted */
+    px_redo_apply(set->closed, &redo);
+    evaluator->cache[tick->asset] = (struct px_window_cache){0};
+    px_latch_write(px_shm_candle(evaluator->shm, tick->asset), &state->candles);
+    publish(evaluator, tick->asset, state->last_ns);
 }
 
 void pxi_series_tick(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
 {
     struct px_series_state *state = &evaluator->state[tick->asset];
-    bool late = state->last_ns > 0 && tick->time_ns < state->last_ns;
 
     if (position < state->position) /* a predecessor has counted it, or it was in what was missed */
         return;
-    if (!late)
-        pxi_fires_of_tick(evaluator, tick, position);
-    else if (state->last_ns - tick->time_ns > PX_LATE_NS)
+    if (state->last_ns > 0 && tick->time_ns < state->last_ns) {
+        correct(evaluator, tick, position);
+        return;
+    }
+    pxi_fires_of_tick(evaluator, tick, position);
+    if (tick->recv_ns > 0 && tick->time_ns > tick->recv_ns + PX_FUTURE_NS) {
         px_stat_add(evaluator->stats, PX_STAT_EVAL_LATE, 1);
+        return;
+    }
     px_series_add(state, evaluator->shm->windows[tick->asset].closed, tick->price, tick->size, tick->time_ns);
+    px_steps_add(&evaluator->steps[tick->asset], tick->price, tick->time_ns);
     commit(evaluator, tick->asset, position + 1);
 }
 
@@ -199,6 +268,9 @@ void pxi_series_missed(struct pxi_evaluator *evaluator, px_asset_id asset, const
     lump = lump_of(missed);
     pxi_fires_of_missed(evaluator, asset, missed);
     px_series_add_lump(state, evaluator->shm->windows[asset].closed, &lump);
+    px_steps_cut(&evaluator->steps[asset]);
+    if (state->last_ns > 0)
+        px_steps_add(&evaluator->steps[asset], state->last, state->last_ns);
     commit(evaluator, asset, missed->until);
 }
 

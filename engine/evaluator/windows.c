@@ -1,38 +1,8 @@
 #include "engine/evaluator/windows.h"
 
-#include "base/decimal.h"
-
-#define DAY_NS    (86400 * PX_NS_PER_S)
-#define MINUTE_NS (60 * PX_NS_PER_S)
+#include "engine/evaluator/windows_private.h"
 
 const int64_t px_window_ns[PX_WINDOWS] = {60 * PX_NS_PER_S, 300 * PX_NS_PER_S, 900 * PX_NS_PER_S, 3600 * PX_NS_PER_S};
-
-static __int128 join(int64_t hi, int64_t lo)
-{
-    return (__int128)((unsigned __int128)hi << 64 | (uint64_t)lo);
-}
-
-static void split(__int128 value, int64_t *hip, int64_t *lop)
-{
-    *hip = (int64_t)(value >> 64);
-    *lop = (int64_t)value;
-}
-
-static void add_area(struct px_bucket *bucket, __int128 area, int64_t duration_ns)
-{
-    split(join(bucket->area_hi, bucket->area_lo) + area, &bucket->area_hi, &bucket->area_lo);
-    bucket->duration_ns += duration_ns;
-}
-
-static int64_t floor_to(int64_t ns, int64_t width)
-{
-    return ns - ns % width;
-}
-
-static int64_t width_of(enum px_window window)
-{
-    return px_window_ns[window] / PX_WINDOW_BUCKETS;
-}
 
 static void open_bucket(struct px_bucket *bucket, int64_t start_ns)
 {
@@ -59,57 +29,39 @@ static void hold(struct px_bucket *open, struct px_bucket *closed, int64_t width
         int64_t end = open->start_ns + width, known = PX_MIN(end, known_until) - PX_MAX(from, open->start_ns);
 
         if (known > 0)
-            add_area(open, (__int128)last * known, known);
+            pxi_bucket_area(open, (__int128)last * known, known);
         close_bucket(&closed[open->start_ns / width % PX_WINDOW_BUCKETS], open);
         /* After a silence longer than a window the buckets in between are all out of it: jump. */
-        end = PX_MAX(end, floor_to(to, width) - PX_WINDOW_BUCKETS * width);
+        end = PX_MAX(end, pxi_floor(to, width) - PX_WINDOW_BUCKETS * width);
         open_bucket(open, end);
         from = PX_MAX(from, end);
     }
     int64_t known = PX_MIN(to, known_until) - PX_MAX(from, open->start_ns);
     if (known > 0)
-        add_area(open, (__int128)last * known, known);
-}
-
-/* One trade, or several of which `price` is one. */
-struct amount {
-    int64_t volume;
-    uint64_t count;
-    __int128 value;
-};
-
-static void count_trade(struct px_bucket *bucket, int64_t price, const struct amount *amount)
-{
-    bucket->high = bucket->count == 0 ? price : PX_MAX(bucket->high, price);
-    bucket->low = bucket->count == 0 ? price : PX_MIN(bucket->low, price);
-    bucket->volume += amount->volume;
-    bucket->count += amount->count;
-    split(join(bucket->value_hi, bucket->value_lo) + amount->value, &bucket->value_hi, &bucket->value_lo);
+        pxi_bucket_area(open, (__int128)last * known, known);
 }
 
 static void add_to_window(struct px_series_state *state, struct px_bucket *closed, enum px_window window, int64_t price,
-                          int64_t time_ns, const struct amount *amount)
+                          int64_t time_ns, const struct pxi_amount *amount)
 {
     struct px_bucket *open = &state->open[window];
-    int64_t width = width_of(window);
+    int64_t width = pxi_width(window);
 
     if (open->start_ns == 0)
-        open_bucket(open, floor_to(time_ns, width));
+        open_bucket(open, pxi_floor(time_ns, width));
     else if (time_ns > state->last_ns)
         hold(open, closed, width, state->last, state->last_ns, time_ns, state->last_ns + PX_CARRY_NS);
     if (time_ns >= open->start_ns)
-        count_trade(open, price, amount);
+        pxi_bucket_count(open, price, amount);
 }
 
+/* Its price goes on being the price until `to`, for a while. */
 static void candle_hold(struct px_candle_value *candle, int64_t to)
 {
     int64_t known = PX_MIN(to, candle->last_ns + PX_CARRY_NS) - candle->last_ns;
 
-    if (known > 0) {
-        split(join(candle->area_hi, candle->area_lo) + (__int128)candle->close * known, &candle->area_hi, &candle->area_lo);
-        candle->duration_ns += known;
-    }
-    candle->last_ns = to;
+    if (known > 0)
+        pxi_candle_area(candle, (__int128)candle->close * known, known);
 }
 
 /* The price before the candle's first trade is the one that the last candle ended with, if that is recent enough. */
@@ -120,35 +72,45 @@ static void candle_begin(struct px_candle_value *candle, int64_t start_ns, int64
                                     .last_ns = time_ns};
     int64_t known = PX_MIN(time_ns, before_ns + PX_CARRY_NS) - start_ns;
 
-    if (before_ns > 0 && known > 0) {
-        split((__int128)before * known, &fresh.area_hi, &fresh.area_lo);
-        fresh.duration_ns = known;
-    }
+    if (before_ns > 0 && known > 0)
+        pxi_candle_area(&fresh, (__int128)before * known, known);
     *candle = fresh;
 }
 
-static void add_to_candle(struct px_series_state *state, int64_t price, int64_t time_ns, const struct amount *amount, bool late)
+/* After a restart the price before is only known from the candle. */
+static void next_candle(struct px_series_state *state, int64_t start_ns, int64_t price, int64_t time_ns)
 {
-    struct px_candle_value *candle = &state->candle;
-    int64_t start_ns = floor_to(time_ns, MINUTE_NS);
+    struct px_candle_pair *candles = &state->candles;
+    bool seeded = state->last_ns <= 0;
+    int64_t before_ns = seeded ? candles->open.last_ns : state->last_ns;
 
-    if (start_ns > candle->start_ns) /* after a restart the price before is only known from the candle */
-        candle_begin(candle, start_ns, state->last, state->last_ns > 0 ? state->last_ns : candle->last_ns, price, time_ns);
-    else if (start_ns < candle->start_ns)
-        return;
-    else if (!late)
-        candle_hold(candle, time_ns);
-    candle->high = PX_MAX(candle->high, price);
-    candle->low = PX_MIN(candle->low, price);
-    candle->volume += amount->volume;
-    candle->count += amount->count;
-    if (!late)
-        candle->close = price;
+    if (candles->open.start_ns > 0) {
+        candle_hold(&candles->open, candles->open.start_ns + PXI_MINUTE_NS);
+        candles->before = candles->open;
+    }
+    candle_begin(&candles->open, start_ns, state->last, before_ns, price, time_ns);
 }
 
-static void add_to_day(struct px_series_state *state, int64_t price, int64_t time_ns, const struct amount *amount)
+static void add_to_candle(struct px_series_state *state, int64_t price, int64_t time_ns, const struct pxi_amount *amount)
 {
-    int64_t day_ns = floor_to(time_ns, DAY_NS);
+    struct px_candle_value *candle = &state->candles.open;
+    int64_t start_ns = pxi_floor(time_ns, PXI_MINUTE_NS);
+
+    if (start_ns < candle->start_ns) /* the clock went back over a restart */
+        return;
+    if (start_ns > candle->start_ns) {
+        next_candle(state, start_ns, price, time_ns);
+    } else {
+        candle_hold(candle, time_ns);
+        candle->last_ns = PX_MAX(candle->last_ns, time_ns);
+    }
+    pxi_candle_count(candle, price, amount);
+    candle->close = price;
+}
+
+static void add_to_day(struct px_series_state *state, int64_t price, int64_t time_ns, const struct pxi_amount *amount)
+{
+    int64_t day_ns = pxi_floor(time_ns, PXI_DAY_NS);
 
     if (day_ns < state->day_ns)
         return;
@@ -164,26 +126,24 @@ static void add_to_day(struct px_series_state *state, int64_t price, int64_t tim
 }
 
 static bool add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS], int64_t price,
-                int64_t time_ns, const struct amount *amount)
+                int64_t time_ns, const struct pxi_amount *amount)
 {
-    bool late = state->last_ns > 0 && time_ns < state->last_ns;
-
+    if (state->last_ns > 0 && time_ns < state->last_ns)
+        return false;
     for (unsigned w = 0; w < PX_WINDOWS; w++)
         add_to_window(state, closed[w], w, price, time_ns, amount);
-    add_to_candle(state, price, time_ns, amount, late);
+    add_to_candle(state, price, time_ns, amount);
     add_to_day(state, price, time_ns, amount);
-    if (!late) {
-        state->last = price;
-        state->last_ns = time_ns;
-    }
+    state->last = price;
+    state->last_ns = time_ns;
     state->version++;
-    return !late;
+    return true;
 }
 
 bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
                    int64_t price, int64_t size, int64_t time_ns)
 {
-    struct amount amount = {size, 1, (__int128)price * size};
+    struct pxi_amount amount = {size, 1, (__int128)price * size};
 
     return add(state, closed, price, time_ns, &amount);
 }
@@ -191,7 +151,7 @@ bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WIN
 void px_series_add_lump(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
                         const struct px_lump *lump)
 {
-    struct amount one = {0, 1, 0}, rest = {lump->volume, lump->count, lump->value};
+    struct pxi_amount one = {0, 1, 0}, rest = {lump->volume, lump->count, lump->value};
 
     for (unsigned i = 0; i + 1 < lump->points; i++, rest.count--)
         add(state, closed, lump->point[i].price, lump->point[i].time_ns, &one);
@@ -201,8 +161,8 @@ void px_series_add_lump(struct px_series_state *state, struct px_bucket closed[P
 
 static void merge(struct px_bucket *sum, const struct px_bucket *bucket)
 {
-    add_area(sum, join(bucket->area_hi, bucket->area_lo), bucket->duration_ns);
-    split(join(sum->value_hi, sum->value_lo) + join(bucket->value_hi, bucket->value_lo), &sum->value_hi, &sum->value_lo);
+    pxi_bucket_area(sum, pxi_join(bucket->area_hi, bucket->area_lo), bucket->duration_ns);
+    pxi_split(pxi_join(sum->value_hi, sum->value_lo) + pxi_join(bucket->value_hi, bucket->value_lo), &sum->value_hi, &sum->value_lo);
     if (bucket->count > 0) {
         sum->high = sum->count == 0 ? bucket->high : PX_MAX(sum->high, bucket->high);
         sum->low = sum->count == 0 ? bucket->low : PX_MIN(sum->low, bucket->low);
@@ -236,7 +196,7 @@ static void refresh(const struct px_bucket *closed, int64_t width, int64_t from,
 static void fill_value(const struct px_bucket *sum, int64_t window_ns, unsigned price_scale, struct px_window_value *valuep)
 {
     int64_t more = px_pow10(px_average_scale(price_scale) - price_scale);
-    __int128 area = join(sum->area_hi, sum->area_lo), value = join(sum->value_hi, sum->value_lo);
+    __int128 area = pxi_join(sum->area_hi, sum->area_lo), value = pxi_join(sum->value_hi, sum->value_lo);
 
     valuep->twap = sum->duration_ns > 0 ? px_div_round(area * more, sum->duration_ns) : PX_PRICE_NONE;
     valuep->vwap = sum->volume > 0 ? px_div_round(value * more, sum->volume) : PX_PRICE_NONE;
@@ -253,7 +213,7 @@ static void hold_to_now(const struct px_series_state *state, int64_t begin_ns, i
     int64_t known = PX_MIN(now_ns, state->last_ns + PX_CARRY_NS) - PX_MAX(state->last_ns, begin_ns);
 
     if (state->last_ns > 0 && known > 0)
-        add_area(sum, (__int128)state->last * known, known);
+        pxi_bucket_area(sum, (__int128)state->last * known, known);
 }
 
 void px_window_compute(const struct px_series_state *state, const struct px_bucket closed[PX_WINDOW_BUCKETS],
@@ -261,7 +221,7 @@ void px_window_compute(const struct px_series_state *state, const struct px_buck
                        struct px_window_value *valuep)
 {
     const struct px_bucket *open = &state->open[window];
-    int64_t width = width_of(window), now_start = floor_to(now_ns, width);
+    int64_t width = pxi_width(window), now_start = pxi_floor(now_ns, width);
     int64_t from = now_start - (PX_WINDOW_BUCKETS - 1) * width; /* the first bucket that lies wholly inside */
     int64_t cut = width - (now_ns - now_start);                 /* of the bucket before it: the part inside */
     int64_t edge_width = width, edge_duration;
@@ -270,17 +230,17 @@ void px_window_compute(const struct px_series_state *state, const struct px_buck
 
     refresh(closed, width, from, open->start_ns, cache, window);
     sum = cache->window[window].sum;
-    edge_area = join(cache->window[window].edge_area_hi, cache->window[window].edge_area_lo);
+    edge_area = pxi_join(cache->window[window].edge_area_hi, cache->window[window].edge_area_lo);
     edge_duration = cache->window[window].edge_duration;
     if (open->start_ns >= from) {
         merge(&sum, open);
     } else if (open->start_ns == from - width) {
-        edge_area = join(open->area_hi, open->area_lo);
+        edge_area = pxi_join(open->area_hi, open->area_lo);
         edge_duration = open->duration_ns;
         edge_width = PX_MAX(state->last_ns - open->start_ns, 1); /* it is accounted for up to there; the rest is held below */
         cut = PX_MAX(cut - (width - edge_width), 0);
     }
-    add_area(&sum, edge_area * cut / edge_width, (int64_t)((__int128)edge_duration * cut / edge_width));
+    pxi_bucket_area(&sum, edge_area * cut / edge_width, (int64_t)((__int128)edge_duration * cut / edge_width));
     hold_to_now(state, now_ns - px_window_ns[window], now_ns, &sum);
     fill_value(&sum, px_window_ns[window], price_scale, valuep);
 }

@@ -18,6 +18,7 @@
 
 #define PX_CARRY_NS (300 * PX_NS_PER_S)
 #define PX_LATE_NS  (2 * PX_NS_PER_S)
+#define PX_FUTURE_NS (60 * PX_NS_PER_S) /* a time so far ahead of its receipt would stop the series */
 
 extern const int64_t px_window_ns[PX_WINDOWS]; /* 1, 5, 15, 60 minutes */
 
@@ -32,11 +33,44 @@ struct px_window_cache {
 
 /*
  * Adds a trade at event time `time_ns` to the state (a private copy; the caller writes the latch) and moves buckets that it closes into
- * `closed`. A trade older than the newest adds volume, high, low and count where it still can, and leaves the price alone; it
- * returns false then.
+ * `closed`. A trade older than the newest changes nothing here and is answered with false.
  */
 bool px_series_add(struct px_series_state *state, struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
                    int64_t price, int64_t size, int64_t time_ns);
+
+/*
+ * The prices of the last PX_LATE_NS, so that a late trade finds its place among them: late.c. Private memory, one an asset, zeroed at
+ * start. Trades of one time are one step, the last of them.
+ */
+#define PX_STEPS 256
+
+struct px_steps {
+    uint32_t first, count; /* a ring, ascending in time */
+    bool cut;              /* what was before the first is not known */
+    struct px_step {
+        int64_t time_ns, price;
+    } step[PX_STEPS];
+};
+
+/* After each trade that px_series_add has taken. */
+void px_steps_add(struct px_steps *steps, int64_t price, int64_t time_ns);
+
+/* Puts a trade of the past in its place, in order of arrival; late ones as they were counted. */
+void px_steps_find(struct px_steps *steps, int64_t price, int64_t time_ns);
+
+/* After trades that were not seen one by one: nothing before them can be corrected. */
+void px_steps_cut(struct px_steps *steps);
+
+/*
+ * Corrects everything by a trade that is at most PX_LATE_NS older than the newest: the price from its time to the next trade's, in every
+ * window, in the two candles and in the day. What `closed` has to become stands in `redo` (position and asset are the caller's). False,
+ * and nothing changes: it is older, or there were more than PX_STEPS times since.
+ */
+bool px_series_correct(struct px_series_state *state, const struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS],
+                       struct px_steps *steps, int64_t price, int64_t size, int64_t time_ns, struct px_redo *redo);
+
+/* Writes the buckets of a redo; writing them again does no harm. */
+void px_redo_apply(struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS], const struct px_redo *redo);
 
 /* What is known of trades that were not seen one by one. */
 struct px_lump {

@@ -80,6 +80,8 @@ static int64_t seed_field(const struct pxi_series *series, enum px_seed_field fi
         [PX_SEED_MINUTE_AREA_LO] = (int64_t)minute->area,
         [PX_SEED_MINUTE_DURATION] = minute->duration_ns,
         [PX_SEED_MINUTE_LAST_NS] = minute->last_ns,
+        [PX_SEED_MINUTE_VALUE_HI] = (int64_t)(minute->value >> 64),
+        [PX_SEED_MINUTE_VALUE_LO] = (int64_t)minute->value,
     };
 
     return value[field];

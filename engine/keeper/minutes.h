@@ -7,7 +7,7 @@
  *   ...----------|-----------------|---------x-------|
  *             final_ns                    clock_ns            at most two minutes are open
  *
- * A trade that is older than the clock but in an open minute cannot be added to sums that have moved on: it asks for a
+ * A trade that is older than the clock, by PX_LATE_NS at most, cannot be added to sums that have moved on: it asks for a
  * rebuild of the open minutes from the stored trades. Pure: no clock, no disk, no shared memory.
  */
 #pragma once
@@ -27,10 +27,11 @@ struct px_minutes {
 
 void px_minutes_init(struct px_minutes *minutes);
 
-/* Whether a trade of this time still counts. */
+/* Whether a trade of this time still counts: by the rule of the live windows, so that both have the same trades. */
 static inline bool px_minutes_takes(const struct px_minutes *minutes, int64_t time_ns)
 {
-    return time_ns >= minutes->final_ns;
+    return time_ns >= minutes->final_ns &&
+           (minutes->clock_ns == PX_MINUTES_NONE || time_ns >= minutes->clock_ns - PX_LATE_NS);
 }
 
 /* Three steps for each trade that counts: the clock moves on, what has become final is taken out, the trade is added.

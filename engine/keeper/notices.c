@@ -184,10 +184,12 @@ void pxi_notice_render(void *ctx, const struct px_alert *alert, const struct px_
 {
     struct words words = {.keeper = ctx, .alert = alert, .event = event};
     const struct px_fire *fire = &event->fire;
+    struct px_candle_pair pair;
 
     if (fire->asset >= words.keeper->history.assets)
         return;
-    px_latch_read(px_shm_candle(words.keeper->shm, fire->asset), &words.candle);
+    px_latch_read(px_shm_candle(words.keeper->shm, fire->asset), &pair);
+    words.candle = pair.open;
     if (words.candle.start_ns == 0)
         words.candle = (struct px_candle_value){.start_ns = fire->time_ns - fire->time_ns % (60 * PX_NS_PER_S),
                                                 .open = fire->price, .high = fire->price, .low = fire->price};

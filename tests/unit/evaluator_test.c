@@ -13,7 +13,7 @@ static struct px_tick tick[TICKS];
 static void *clean;
 static size_t clean_bytes;
 
-/* Minutes apart, so that buckets of all windows close; back and forth over the level; one late. */
+/* Minutes apart, so that buckets of all windows close; back and forth over the level; two late, the last one in closed buckets. */
 static void make_ticks(void)
 {
     static const int64_t price[TICKS] = {990, 1005, 995, 1002, 1003, 980, 1001, 999, 1010, 985};
@@ -25,6 +25,8 @@ static void make_ticks(void)
         if (i == 5)
             tick[i].time_ns -= 8 * PX_NS_PER_S;
     }
+    tick[8].time_ns = BASE_NS + 1080 * PX_NS_PER_S + PX_NS_PER_S / 2;
+    tick[9].time_ns = tick[8].time_ns - PX_NS_PER_S;
 }
 
 static struct px_arm arm_of(unsigned i)
@@ -131,13 +133,13 @@ static long count_state(void)
     for (px_asset_id asset = 0; asset < ASSETS; asset++) {
         struct px_series_state state;
         struct px_average_value average;
-        struct px_candle_value candle;
+        struct px_candle_pair candle;
 
         px_latch_read(&shm.windows[asset].state, &state);
         px_latch_read(px_shm_candle(&shm, asset), &candle);
         px_latch_read(px_shm_average(&shm, asset), &average);
         bad += memcmp(&state, &expected[asset], sizeof(state)) != 0;
-        bad += memcmp(&candle, &expected[asset].candle, sizeof(candle)) != 0;
+        bad += memcmp(&candle, &expected[asset].candles, sizeof(candle)) != 0;
         bad += memcmp(&average, &expected_average[asset], sizeof(average)) != 0;
     }
     return bad;

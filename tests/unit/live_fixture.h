@@ -91,14 +91,14 @@ static inline void fixture_average(struct live_fixture *fixture, px_asset_id ass
     struct px_average_value average = {
         .time_ns = px_wall_now(), .day_ns = 1, .open = 10000, .high = 20000, .low = 5000, .volume = 70000, .count = 7};
     struct px_average_value before;
-    struct px_candle_value candle = {.start_ns = 60 * PX_NS_PER_S,
-                                     .open = 1,
-                                     .high = 2,
-                                     .low = 1,
-                                     .close = 2,
-                                     .volume = 3,
-                                     .count = 1,
-                                     .last_ns = 61 * PX_NS_PER_S};
+    struct px_candle_pair candle = {.open = {.start_ns = 60 * PX_NS_PER_S,
+                                             .open = 1,
+                                             .high = 2,
+                                             .low = 1,
+                                             .close = 2,
+                                             .volume = 3,
+                                             .count = 1,
+                                             .last_ns = 61 * PX_NS_PER_S}};
 
     (void)px_latch_read(&fixture->shm.averages[asset], &before);
     average.version = before.version + 1;

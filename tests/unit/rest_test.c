@@ -537,16 +537,16 @@ END_TEST
 START_TEST(joins_the_open_candle)
 {
     int64_t minute = px_candle_start(px_wall_now(), 60);
-    struct px_candle_value open = {.start_ns = minute,
-                                   .open = 200,
-                                   .high = 210,
-                                   .low = 190,
-                                   .close = 205,
-                                   .volume = 7,
-                                   .count = 2,
-                                   .duration_ns = 1,
-                                   .area_lo = 200,
-                                   .last_ns = minute + 5};
+    struct px_candle_pair open = {.open = {.start_ns = minute,
+                                           .open = 200,
+                                           .high = 210,
+                                           .low = 190,
+                                           .close = 205,
+                                           .volume = 7,
+                                           .count = 2,
+                                           .duration_ns = 1,
+                                           .area_lo = 200,
+                                           .last_ns = minute + 5}};
     px_latch_write(px_shm_candle(&shm, 0), &open);
     keep_nothing();
     keep_candle(minute - PX_MINUTE_NS, 10000, true);

@@ -17,7 +17,8 @@ struct asset {
     struct px_series_state state;
     struct px_bucket closed[PX_WINDOWS][PX_WINDOW_BUCKETS];
     struct px_window_cache cache;
-    struct trade trade[TICKS];
+    struct px_steps steps;
+    struct trade trade[TICKS]; /* that counted, in order of time and arrival */
     unsigned count;
     uint64_t seed;
 };
@@ -28,10 +29,25 @@ static uint64_t dice(struct asset *asset, uint64_t n)
     return (asset->seed >> 33) % n;
 }
 
-static void add(struct asset *asset, int64_t price, int64_t size, int64_t time_ns)
+/* As the evaluator does; a trade that is late is put where it belongs by the model too. False: it was too late. */
+static bool add(struct asset *asset, int64_t price, int64_t size, int64_t time_ns)
 {
-    asset->trade[asset->count++] = (struct trade){price, size, time_ns};
-    ck_assert(px_series_add(&asset->state, asset->closed, price, size, time_ns));
+    struct px_redo redo = {0};
+    unsigned at = asset->count;
+
+    if (px_series_add(&asset->state, asset->closed, price, size, time_ns)) {
+        px_steps_add(&asset->steps, price, time_ns);
+    } else if (px_series_correct(&asset->state, asset->closed, &asset->steps, price, size, time_ns, &redo)) {
+        px_redo_apply(asset->closed, &redo);
+        asset->cache = (struct px_window_cache){0};
+    } else {
+        return false;
+    }
+    for (; at > 0 && asset->trade[at - 1].time_ns > time_ns; at--)
+        asset->trade[at] = asset->trade[at - 1];
+    asset->trade[at] = (struct trade){price, size, time_ns};
+    asset->count++;
+    return true;
 }
 
 /* The price in force over (from, to], held for at most the carry: its integral and for how long it was known. */
@@ -174,19 +190,155 @@ START_TEST(candles_by_hand)
     add(asset, 100, 1, BASE_NS + 50 * PX_NS_PER_S);
     add(asset, 120, 2, BASE_NS + 70 * PX_NS_PER_S); /* the next minute: 100 held for its first ten seconds */
     add(asset, 90, 3, BASE_NS + 80 * PX_NS_PER_S);
-    ck_assert_int_eq(asset->state.candle.start_ns, BASE_NS + 60 * PX_NS_PER_S);
-    ck_assert_int_eq(asset->state.candle.open, 120);
-    ck_assert_int_eq(asset->state.candle.high, 120);
-    ck_assert_int_eq(asset->state.candle.low, 90);
-    ck_assert_int_eq(asset->state.candle.close, 90);
-    ck_assert_int_eq(asset->state.candle.volume, 5);
-    ck_assert_uint_eq(asset->state.candle.count, 2);
-    ck_assert_int_eq(asset->state.candle.duration_ns, 20 * PX_NS_PER_S);
-    ck_assert_int_eq(asset->state.candle.area_lo, (100 * 10 + 120 * 10) * PX_NS_PER_S);
-    ck_assert(!px_series_add(&asset->state, asset->closed, 300, 1, BASE_NS + 75 * PX_NS_PER_S)); /* late */
-    ck_assert_int_eq(asset->state.candle.high, 300);
-    ck_assert_int_eq(asset->state.candle.close, 90);
+    ck_assert_int_eq(asset->state.candles.open.start_ns, BASE_NS + 60 * PX_NS_PER_S);
+    ck_assert_int_eq(asset->state.candles.open.open, 120);
+    ck_assert_int_eq(asset->state.candles.open.high, 120);
+    ck_assert_int_eq(asset->state.candles.open.low, 90);
+    ck_assert_int_eq(asset->state.candles.open.close, 90);
+    ck_assert_int_eq(asset->state.candles.open.volume, 5);
+    ck_assert_uint_eq(asset->state.candles.open.count, 2);
+    ck_assert_int_eq(asset->state.candles.open.duration_ns, 20 * PX_NS_PER_S);
+    ck_assert_int_eq(asset->state.candles.open.area_lo, (100 * 10 + 120 * 10) * PX_NS_PER_S);
+    ck_assert(add(asset, 300, 1, BASE_NS + 79 * PX_NS_PER_S)); /* a second late, for one second */
+    ck_assert_int_eq(asset->state.candles.open.high, 300);
+    ck_assert_int_eq(asset->state.candles.open.close, 90);
+    ck_assert_int_eq(asset->state.candles.open.volume, 6);
+    ck_assert_int_eq(asset->state.candles.open.area_lo, (100 * 10 + 120 * 9 + 300) * PX_NS_PER_S);
     ck_assert_int_eq(asset->state.last, 90);
+    ck_assert(!add(asset, 400, 1, BASE_NS + 77 * PX_NS_PER_S)); /* too late */
+    ck_assert_int_eq(asset->state.candles.open.high, 300);
+    ck_assert_uint_eq(asset->state.candles.open.count, 3);
+    free(asset);
+}
+END_TEST
+
+/* ---- late trades ---- */
+
+/* The minute as brute force makes it of the model's trades, its price held up to `until`. */
+static struct px_candle_value minute_of(const struct asset *asset, int64_t start_ns, int64_t until)
+{
+    struct px_candle_value candle = {.start_ns = start_ns};
+    int64_t end_ns = PX_MIN(start_ns + 60 * PX_NS_PER_S, until);
+    __int128 area, value = 0;
+
+    for (unsigned i = 0; i < asset->count; i++) {
+        const struct trade *t = &asset->trade[i];
+
+        if (t->time_ns < start_ns || t->time_ns >= start_ns + 60 * PX_NS_PER_S)
+            continue;
+        candle.open = candle.count == 0 ? t->price : candle.open;
+        candle.high = candle.count == 0 ? t->price : PX_MAX(candle.high, t->price);
+        candle.low = candle.count == 0 ? t->price : PX_MIN(candle.low, t->price);
+        candle.close = t->price;
+        candle.last_ns = t->time_ns;
+        candle.volume += t->size;
+        candle.count++;
+        value += (__int128)t->price * t->size;
+    }
+    integrate(asset, start_ns, end_ns, &area, &candle.duration_ns);
+    candle.area_hi = (int64_t)(area >> 64);
+    candle.area_lo = (int64_t)area;
+    candle.value_hi = (int64_t)(value >> 64);
+    candle.value_lo = (int64_t)value;
+    return candle;
+}
+
+static void check_candles(const struct asset *asset)
+{
+    const struct px_candle_pair *candles = &asset->state.candles;
+    struct px_candle_value open = minute_of(asset, candles->open.start_ns, asset->state.last_ns);
+    struct px_candle_value before = minute_of(asset, candles->before.start_ns, INT64_MAX);
+
+    ck_assert_mem_eq(&candles->open, &open, sizeof(open));
+    if (candles->before.start_ns > 0)
+        ck_assert_mem_eq(&candles->before, &before, sizeof(before));
+    for (unsigned i = 0; i < asset->count; i++) /* and no minute with a trade lies between the two */
+        ck_assert(asset->trade[i].time_ns >= candles->open.start_ns ||
+                  asset->trade[i].time_ns < candles->before.start_ns + 60 * PX_NS_PER_S);
+}
+
+static void check_day(const struct asset *asset)
+{
+    int64_t volume = 0, high = INT64_MIN, low = INT64_MAX, first = PX_PRICE_NONE, count = 0;
+
+    for (unsigned i = 0; i < asset->count; i++) {
+        const struct trade *t = &asset->trade[i];
+
+        if (t->time_ns < asset->state.day_ns)
+            continue;
+        first = count++ == 0 ? t->price : first;
+        volume += t->size;
+        high = PX_MAX(high, t->price);
+        low = PX_MIN(low, t->price);
+    }
+    ck_assert_int_eq(asset->state.day_open, first);
+    ck_assert_int_eq(asset->state.day_high, high);
+    ck_assert_int_eq(asset->state.day_low, low);
+    ck_assert_int_eq(asset->state.day_volume, volume);
+    ck_assert_int_eq(asset->state.day_count, count);
+}
+
+/* Trades of a feed whose clock goes back now and then, with trades of the same time, pauses, silences, over midnight. */
+START_TEST(late_trades_equal_brute_force)
+{
+    struct asset *asset = malloc(sizeof(*asset));
+    unsigned late = 0, too_late = 0, midnights = 0;
+
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        int64_t day_ns = 86400 * PX_NS_PER_S, midnight = BASE_NS - BASE_NS % day_ns + day_ns, price = 6000000;
+        int64_t now_ns = midnight - (int64_t)(seed % 7) * 60 * PX_NS_PER_S - 1;
+
+        memset(asset, 0, sizeof(*asset));
+        asset->seed = seed;
+        asset->state.last = PX_PRICE_NONE;
+        for (unsigned i = 0; i < 1200; i++) {
+            uint64_t pace = dice(asset, 100), kind = dice(asset, 10);
+            int64_t step = pace < 30 ? 0 : pace < 90 ? (int64_t)dice(asset, 900) : (int64_t)dice(asset, 40000), time_ns;
+
+            if (pace == 99)
+                step = (int64_t)dice(asset, 500000);
+            now_ns += step * PX_NS_PER_MS;
+            midnights += asset->count > 0 && asset->state.last_ns < midnight && now_ns >= midnight;
+            price += (int64_t)dice(asset, 2001) - 1000;
+            time_ns = kind < 3 && i > 0 ? now_ns - (int64_t)dice(asset, 2300) * PX_NS_PER_MS : now_ns;
+            if (kind == 3 && asset->count > 3) /* at the very time of another */
+                time_ns = asset->trade[asset->count - 3].time_ns;
+            bool behind = asset->state.last_ns > 0 && time_ns < asset->state.last_ns;
+            bool beyond = behind && time_ns < asset->state.last_ns - PX_LATE_NS;
+            bool counted = add(asset, price, (int64_t)dice(asset, 1000), time_ns);
+
+            ck_assert_int_eq(counted, !beyond);
+            late += behind && !beyond;
+            too_late += beyond;
+            check_candles(asset);
+            check_day(asset);
+            if (i % 3 == 0)
+                for (unsigned w = 0; w < PX_WINDOWS; w++)
+                    check_window(asset, w, asset->state.last_ns + (int64_t)dice(asset, 3) * 900 * PX_NS_PER_MS);
+        }
+    }
+    ck_assert_uint_gt(late, 1200);
+    ck_assert_uint_gt(too_late, 120);
+    ck_assert_uint_gt(midnights, 5);
+    free(asset);
+}
+END_TEST
+
+/* More different times within two seconds than are remembered: what is older is too late, nothing is counted wrongly. */
+START_TEST(a_crowd_is_cut)
+{
+    struct asset *asset = calloc(1, sizeof(*asset));
+
+    asset->state.last = PX_PRICE_NONE;
+    for (int i = 0; i < 600; i++)
+        ck_assert(add(asset, 1000 + i % 7, 1, BASE_NS + i * PX_NS_PER_MS));
+    ck_assert(!add(asset, 2000, 1, BASE_NS + 100 * PX_NS_PER_MS + 1));
+    ck_assert(add(asset, 2000, 1, BASE_NS + 500 * PX_NS_PER_MS + 1));
+    check_candles(asset);
+    px_steps_cut(&asset->steps); /* and after trades that nobody saw one by one, none */
+    px_steps_add(&asset->steps, asset->state.last, asset->state.last_ns);
+    ck_assert(!add(asset, 2000, 1, BASE_NS + 500 * PX_NS_PER_MS + 2));
+    check_candles(asset);
     free(asset);
 }
 END_TEST
@@ -202,6 +354,8 @@ int main(void)
     tcase_add_test(tcase, equal_brute_force);
     tcase_add_test(tcase, constant_price_is_exact);
     tcase_add_test(tcase, candles_by_hand);
+    tcase_add_test(tcase, late_trades_equal_brute_force);
+    tcase_add_test(tcase, a_crowd_is_cut);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);

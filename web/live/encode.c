@@ -141,23 +141,24 @@ static void write_average(struct px_hub *hub, px_asset_id asset, struct px_json 
 static void write_candle(struct px_hub *hub, px_asset_id asset, struct px_json *json)
 {
     const struct px_symbol *symbol = symbol_of(hub, asset);
-    struct px_candle_value candle;
+    struct px_candle_pair pair;
+    const struct px_candle_value *candle = &pair.open;
 
-    (void)px_latch_read(&hub->options.shm->candles[asset], &candle);
-    if (candle.start_ns == 0 || candle.count == 0)
+    (void)px_latch_read(&hub->options.shm->candles[asset], &pair);
+    if (candle->start_ns == 0 || candle->count == 0)
         return;
     px_json_open(json, '{');
     px_json_kv_string(json, "symbol", symbol->name);
     px_json_kv_int(json, "interval", CANDLE_MINUTES);
-    px_json_kv_time(json, "interval_begin", candle.start_ns);
-    px_json_kv_decimal(json, "open", candle.open, symbol->scale);
-    px_json_kv_decimal(json, "high", candle.high, symbol->scale);
-    px_json_kv_decimal(json, "low", candle.low, symbol->scale);
-    px_json_kv_decimal(json, "close", candle.close, symbol->scale);
-    px_json_kv_decimal(json, "volume", candle.volume, symbol->size_scale);
-    px_json_kv_int(json, "trades", (int64_t)candle.count);
+    px_json_kv_time(json, "interval_begin", candle->start_ns);
+    px_json_kv_decimal(json, "open", candle->open, symbol->scale);
+    px_json_kv_decimal(json, "high", candle->high, symbol->scale);
+    px_json_kv_decimal(json, "low", candle->low, symbol->scale);
+    px_json_kv_decimal(json, "close", candle->close, symbol->scale);
+    px_json_kv_decimal(json, "volume", candle->volume, symbol->size_scale);
+    px_json_kv_int(json, "trades", (int64_t)candle->count);
     px_json_kv_bool(json, "confirmed", false);
-    px_json_kv_time(json, "timestamp", candle.last_ns);
+    px_json_kv_time(json, "timestamp", candle->last_ns);
     px_json_close(json, '}');
 }
 

@@ -406,7 +406,7 @@ static void poll_asset(struct px_hub *hub, px_asset_id asset)
 {
     struct pxi_asset *a = &hub->assets[asset];
     struct px_average_value average;
-    struct px_candle_value candle;
+    struct px_candle_pair candle;
     uint32_t seen;
 
     (void)px_latch_read(&hub->options.shm->averages[asset], &average);
