@@ -45,7 +45,7 @@ struct px_config_asset {
 };
 
 struct px_config_limits {
-    uint32_t alerts_per_owner, body_bytes, connections, subscriptions_per_connection, requests_per_second;
+    uint32_t alerts_per_owner, body_bytes, connections, subscriptions_per_connection, requests_per_second, silences_per_owner;
 };
 
 #define PX_ALLOWED_MAX 16
@@ -70,6 +70,8 @@ struct px_config_notify {
     struct px_config_smtp smtp;
     char vapid_subject[128]; /* whom a push service may write to; "" = no web push */
     char ca_file[256];       /* of receivers; "" = the system's */
+    char user[32];           /* whose rights notify has when root starts the engine; "" = root's own */
+    uint32_t per_minute;     /* of channels that say none; 0 = no bound */
 };
 
 struct px_config_history { /* how long it is kept, in days */

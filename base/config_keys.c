@@ -37,6 +37,8 @@ static const struct pxi_key limits[] = {
      "10000", "Symbols that one connection may follow."},
     {"requests_per_second", PXI_COUNT, FIELD(px_config_limits, requests_per_second), 1, 1000000, "100",
      "REST requests of one API key; more are answered with 429."},
+    {"silences_per_owner", PXI_COUNT, FIELD(px_config_limits, silences_per_owner), 1, 10000, "100",
+     "Silences of one API key that have not ended."},
 };
 
 static const struct pxi_key history[] = {
@@ -53,6 +55,10 @@ static const struct pxi_key notify[] = {
      "Private addresses that webhooks may reach all the same, such as `[10.1.0.0/16]`; without it none."},
     {"ca_file", PXI_TEXT, FIELD(px_config_notify, ca_file), 1, 255, "",
      "Certificates to trust of `https://` receivers in place of the system's."},
+    {"user", PXI_TEXT, FIELD(px_config_notify, user), 1, 31, "",
+     "Whose rights `notify` takes, such as `nobody`, when root starts the engine; without it root's, in a cage all the same."},
+    {"per_minute", PXI_COUNT, FIELD(px_config_notify, per_minute), 0, 60000, "0",
+     "Notifications a minute to a channel that sets no `per_minute` itself; what is over waits. `0`: no bound."},
     {"smtp", PXI_SECTION, FIELD(px_config_notify, smtp), 0, 0, "", "Where mail goes out; see below."},
     {"vapid", PXI_SECTION, NO_FIELD, 0, 0, "", "How browsers' push services know this engine; see below."},
 };

@@ -30,7 +30,7 @@ static void put_number(struct px_alerts *alerts, const char *key, uint64_t value
 int px_alerts_open(const char *data, const struct px_names *names, struct px_alerts **alertsp)
 {
     static const char *const families[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
-                                            "channels", "deliveries", "due", "told", "storms"};
+                                            "channels", "deliveries", "due", "told", "storms", "silences"};
     struct px_alerts *alerts = calloc(1, sizeof *alerts);
     char path[PXI_PATH_SIZE];
 
@@ -46,6 +46,10 @@ int px_alerts_open(const char *data, const struct px_names *names, struct px_ale
         error = read_number(alerts, "alerts", &alerts->count);
     if (!error)
         error = read_number(alerts, "deliveries", &alerts->deliveries);
+    if (!error)
+        error = pxi_gathers_open(alerts);
+    if (!error)
+        error = pxi_silences_open(alerts);
     *alertsp = alerts;
     if (error)
         px_alerts_close(alertsp);
@@ -59,6 +63,8 @@ void px_alerts_close(struct px_alerts **alertsp)
     if ((*alertsp)->db.db)
         pxi_db_sync(&(*alertsp)->db);
     pxi_db_close(&(*alertsp)->db);
+    pxi_gathers_close(*alertsp);
+    pxi_silences_close(*alertsp);
     free(*alertsp);
     *alertsp = NULL;
 }

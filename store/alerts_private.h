@@ -3,6 +3,7 @@
 
 #include "store/db_private.h"
 #include "store/deliveries.h"
+#include "store/silences.h"
 
 enum {
     PXI_ALERTS_DEFAULT,
@@ -17,6 +18,7 @@ enum {
     PXI_ALERTS_DUE,
     PXI_ALERTS_TOLD,
     PXI_ALERTS_STORMS,
+    PXI_ALERTS_SILENCES,
     PXI_ALERTS_FAMILIES
 };
 
@@ -34,6 +36,8 @@ struct px_alerts {
     uint64_t deliveries;            /* the newest one's number, likewise */
     int64_t due_floor;              /* nothing is due before; what stood there is gone, and its tombstones are passed over */
     int64_t group_floor;            /* likewise of what the group under way has put, which no scan sees yet */
+    struct pxi_silences *silences;
+    struct pxi_gathers *gathers;
     px_alerts_render *render;       /* NULL: a message is told as it is */
     void *render_ctx;
     uint64_t told_from, told_until; /* outbox rows in (from, until] go with the next commit */
@@ -77,3 +81,27 @@ void pxi_channel_put(struct px_alerts *alerts, const struct px_channel *channel)
 /* One delivery for each channel of the alert that takes notifications; *countp of them are new. */
 int pxi_deliveries_make(struct px_alerts *alerts, const struct px_alert *alert, const struct px_alert_event *event,
                         uint16_t *countp);
+
+/* ---- deliveries.c, for deliveries_make.c ---- */
+
+int pxi_delivery_get(const struct px_alerts *alerts, uint64_t number, struct px_delivery *deliveryp);
+void pxi_delivery_put(struct px_alerts *alerts, const struct px_delivery *delivery);
+/* Puts what has become of `before`. */
+void pxi_delivery_change(struct px_alerts *alerts, const struct px_delivery *before, const struct px_delivery *now);
+/* A name for the group's table of what it has touched; no ULID of this age of the world looks like it. */
+struct px_alert_id pxi_delivery_touch_id(uint64_t number);
+/* A new one for the channel, due at once or at due_ns, in the state that it has. */
+void pxi_delivery_make(struct px_alerts *alerts, const struct px_channel *channel, struct px_delivery *delivery);
+
+/* ---- deliveries_make.c: what gathers fires, as the group under way has it ---- */
+
+int pxi_gathers_open(struct px_alerts *alerts);
+void pxi_gathers_close(struct px_alerts *alerts);
+
+/* ---- silences.c ---- */
+
+int pxi_silences_open(struct px_alerts *alerts);
+void pxi_silences_close(struct px_alerts *alerts);
+/* The silence that keeps this back at that time, or NULL. Main thread; valid until the next put or delete. */
+const struct px_silence *pxi_silence_of(const struct px_alerts *alerts, const struct px_alert *alert,
+                                        struct px_alert_id channel, int64_t at_ns);

@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "store/pack_private.h"
 
-#define CHANNEL_FORMAT 1
+#define CHANNEL_FORMAT 2 /* 1 had no group_s */
 
 #define CHANNEL_NUMBERS(X)                                                                                             \
     X(id.hi)                                                                                                           \
@@ -27,7 +27,7 @@
     X(auth)
 
 #define SIZE_OF(member) +sizeof(((struct px_channel *)0)->member)
-_Static_assert(1 + 0 CHANNEL_NUMBERS(SIZE_OF) + 7 * 2 + 0 CHANNEL_TEXTS(SIZE_OF) <= PX_CHANNEL_ENCODED_MAX,
+_Static_assert(1 + 0 CHANNEL_NUMBERS(SIZE_OF) + 7 * 2 + 4 + 0 CHANNEL_TEXTS(SIZE_OF) <= PX_CHANNEL_ENCODED_MAX,
                "the largest channel fits");
 
 void px_channel_id_format(struct px_alert_id id, char text[PX_ALERT_ID_SIZE])
@@ -81,7 +81,10 @@ int px_channel_check(const struct px_channel *channel)
     if (channel->type < PX_CHANNEL_WEBHOOK || channel->type > PX_CHANNEL_WEBPUSH || channel->state < PX_CHANNEL_ACTIVE ||
         channel->state > PX_CHANNEL_GONE || channel->format < PX_FORMAT_STANDARD || channel->format > PX_FORMAT_RAW)
         return PX_E_INVALID;
-    return channel->ttl_s > PX_CHANNEL_TTL_MAX_S || channel->per_minute > PX_CHANNEL_RATE_MAX ? PX_E_INVALID : 0;
+    return channel->ttl_s > PX_CHANNEL_TTL_MAX_S || channel->per_minute > PX_CHANNEL_RATE_MAX ||
+                   channel->group_s > PX_CHANNEL_GROUP_MAX_S
+               ? PX_E_INVALID
+               : 0;
 }
 
 size_t px_channel_encode(const struct px_channel *channel, uint8_t bytes[PX_CHANNEL_ENCODED_MAX])
@@ -95,6 +98,7 @@ size_t px_channel_encode(const struct px_channel *channel, uint8_t bytes[PX_CHAN
 #define PUT(member) to = pxi_pack_text(to, channel->member, sizeof channel->member);
     CHANNEL_TEXTS(PUT)
 #undef PUT
+    to = pxi_pack(to, &channel->group_s, sizeof channel->group_s);
     return (size_t)(to - bytes);
 }
 
@@ -105,7 +109,7 @@ int px_channel_decode(const void *bytes, size_t n, struct px_channel *channelp)
 
     memset(channelp, 0, sizeof *channelp);
     pxi_take(&from, &format, 1);
-    if (format != CHANNEL_FORMAT)
+    if (format < 1 || format > CHANNEL_FORMAT)
         return PX_E_FORMAT;
 #define TAKE(member) pxi_take(&from, &channelp->member, sizeof channelp->member);
     CHANNEL_NUMBERS(TAKE)
@@ -113,5 +117,7 @@ int px_channel_decode(const void *bytes, size_t n, struct px_channel *channelp)
 #define TAKE(member) pxi_take_text(&from, channelp->member, sizeof channelp->member);
     CHANNEL_TEXTS(TAKE)
 #undef TAKE
+    if (format > 1)
+        pxi_take(&from, &channelp->group_s, sizeof channelp->group_s);
     return from.bad || from.left > 0 ? PX_E_FORMAT : 0;
 }

@@ -35,6 +35,7 @@ enum px_channel_format { PX_FORMAT_STANDARD = 1, PX_FORMAT_RAW };
 #define PX_CHANNEL_TTL_S      900
 #define PX_CHANNEL_TTL_MAX_S  86400
 #define PX_CHANNEL_RATE_MAX   6000
+#define PX_CHANNEL_GROUP_MAX_S 3600
 #define PX_SECRET_OVERLAP_NS  INT64_C(86400000000000) /* so long after a change both secrets sign */
 
 struct px_channel {
@@ -43,7 +44,8 @@ struct px_channel {
     uint8_t type, format, state, spare;
     uint32_t version;    /* from 1; the ETag */
     uint32_t ttl_s;      /* an attempt is made again for so long after the fire */
-    uint32_t per_minute; /* notifications at most; 0 = no bound */
+    uint32_t per_minute; /* notifications at most; 0 = what the configuration says */
+    uint32_t group_s;    /* fires within so long are told together; 0 = each by itself */
     int64_t created_ns, rotated_ns;
     char name[PX_ALERT_NAME_SIZE];
     char target[PX_TARGET_SIZE]; /* URL, mail address, or push endpoint */

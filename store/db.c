@@ -162,6 +162,7 @@ int pxi_commit(struct pxi_db *db, bool sync)
 
     rocksdb_write(db->db, sync ? db->synced : db->buffered, db->batch, &message);
     rocksdb_writebatch_clear(db->batch);
+    db->commits++;
     return message ? failed(db, "write", message) : 0;
 }
 

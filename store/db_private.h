@@ -35,6 +35,7 @@ struct pxi_db {
     rocksdb_column_family_handle_t *family[PXI_FAMILIES_MAX];
     unsigned families;
     rocksdb_writebatch_t *batch; /* of the one writing thread */
+    uint64_t commits;            /* batches written: what was put since the last one is not seen by any read */
 };
 
 /* Makes what is missing. `buffer_bytes` of memory per family before it goes to a file. PX_E_IO, PX_E_MEMORY,

@@ -13,18 +13,13 @@
 
 /* ---- rows ---- */
 
-static bool is_open(const struct px_delivery *delivery)
-{
-    return delivery->state != PX_DELIVERY_DELIVERED && delivery->state != PX_DELIVERY_DEAD;
-}
-
 static void due_key(uint8_t key[DUE_KEY], int64_t due_ns, uint64_t number)
 {
     pxi_be64(key, (uint64_t)due_ns);
     pxi_be64(key + 8, number);
 }
 
-static int get_row(const struct px_alerts *alerts, uint64_t number, struct px_delivery *deliveryp)
+int pxi_delivery_get(const struct px_alerts *alerts, uint64_t number, struct px_delivery *deliveryp)
 {
     uint8_t key[8], value[PX_DELIVERY_ENCODED_MAX];
     size_t len;
@@ -34,19 +29,18 @@ static int get_row(const struct px_alerts *alerts, uint64_t number, struct px_de
     return error ? error : px_delivery_decode(value, len, deliveryp);
 }
 
-/* A name for the group's table of what it has touched; no ULID of this age of the world looks like it. */
-static struct px_alert_id touch_id(uint64_t number)
+struct px_alert_id pxi_delivery_touch_id(uint64_t number)
 {
     return (struct px_alert_id){UINT64_MAX, number};
 }
 
-static void put_row(struct px_alerts *alerts, const struct px_delivery *delivery)
+void pxi_delivery_put(struct px_alerts *alerts, const struct px_delivery *delivery)
 {
     uint8_t key[DUE_KEY], value[PX_DELIVERY_ENCODED_MAX];
 
     due_key(key, delivery->due_ns, delivery->number);
     pxi_put(&alerts->db, PXI_ALERTS_DELIVERIES, key + 8, 8, value, px_delivery_encode(delivery, value));
-    if (is_open(delivery)) {
+    if (px_delivery_is_open(delivery)) {
         alerts->due_floor = PX_MIN(alerts->due_floor, delivery->due_ns);
         alerts->group_floor = PX_MIN(alerts->group_floor, delivery->due_ns);
         pxi_put(&alerts->db, PXI_ALERTS_DUE, key, sizeof key, "L", delivery->state == PX_DELIVERY_DELIVERING);
@@ -54,16 +48,15 @@ static void put_row(struct px_alerts *alerts, const struct px_delivery *delivery
     alerts->dirty = true;
 }
 
-/* Puts what has become of `before`. */
-static void change_row(struct px_alerts *alerts, const struct px_delivery *before, const struct px_delivery *now)
+void pxi_delivery_change(struct px_alerts *alerts, const struct px_delivery *before, const struct px_delivery *now)
 {
     uint8_t key[DUE_KEY];
 
-    pxi_touch(alerts, touch_id(now->number));
+    pxi_touch(alerts, pxi_delivery_touch_id(now->number));
     due_key(key, before->due_ns, before->number);
-    if (is_open(before) && !(is_open(now) && now->due_ns == before->due_ns))
+    if (px_delivery_is_open(before) && !(px_delivery_is_open(now) && now->due_ns == before->due_ns))
         pxi_delete(&alerts->db, PXI_ALERTS_DUE, key, sizeof key);
-    put_row(alerts, now);
+    pxi_delivery_put(alerts, now);
 }
 
 static void drop_oldest(struct px_alerts *alerts, uint64_t number)
@@ -71,7 +64,7 @@ static void drop_oldest(struct px_alerts *alerts, uint64_t number)
     struct px_delivery old;
     uint8_t key[DUE_KEY], told[PXI_MINE_KEY];
 
-    if (number <= PX_DELIVERIES_MAX || get_row(alerts, number - PX_DELIVERIES_MAX, &old) != 0)
+    if (number <= PX_DELIVERIES_MAX || pxi_delivery_get(alerts, number - PX_DELIVERIES_MAX, &old) != 0)
         return;
     due_key(key, old.due_ns, old.number);
     pxi_mine_key(told, old.owner, old.number);
@@ -82,119 +75,37 @@ static void drop_oldest(struct px_alerts *alerts, uint64_t number)
 
 /* ---- made ---- */
 
-/* A new one for the channel, due at once. */
-static void make(struct px_alerts *alerts, const struct px_channel *channel, struct px_delivery *delivery)
+void pxi_delivery_make(struct px_alerts *alerts, const struct px_channel *channel, struct px_delivery *delivery)
 {
     uint8_t told[PXI_MINE_KEY];
 
     delivery->number = ++alerts->deliveries;
     delivery->channel = channel->id;
-    delivery->count = 1;
-    delivery->state = PX_DELIVERY_PENDING;
+    delivery->count = PX_MAX(delivery->count, 1u);
     delivery->created_ns = px_wall_now();
     delivery->due_ns = PX_MAX(delivery->due_ns, delivery->created_ns);
     delivery->expires_ns = delivery->due_ns + (int64_t)channel->ttl_s * PX_NS_PER_S;
     memcpy(delivery->owner, channel->owner, sizeof delivery->owner);
     drop_oldest(alerts, delivery->number);
-    put_row(alerts, delivery);
+    pxi_delivery_put(alerts, delivery);
     pxi_mine_key(told, delivery->owner, delivery->number);
     pxi_put(&alerts->db, PXI_ALERTS_TOLD, told, sizeof told, "", 0);
     pxi_put(&alerts->db, PXI_ALERTS_META, "deliveries", 10, &alerts->deliveries, sizeof alerts->deliveries);
-}
-
-/* How often an alert has fired of late, and where a storm of it is gathered. */
-struct storm {
-    int64_t since_ns;
-    uint32_t fires, spare;
-    uint64_t number[PX_ALERT_CHANNELS_MAX]; /* the delivery that gathers, by the alert's channel; 0 = none */
-};
-
-static int get_storm(const struct px_alerts *alerts, struct px_alert_id id, struct storm *storm)
-{
-    uint8_t key[16];
-    size_t len;
-
-    memset(storm, 0, sizeof *storm);
-    pxi_id_key(key, id);
-    int error = pxi_get(&alerts->db, PXI_ALERTS_STORMS, key, sizeof key, storm, sizeof *storm, &len);
-    return error == PX_E_NOT_FOUND || error == PX_E_FORMAT ? 0 : error;
-}
-
-static void put_storm(struct px_alerts *alerts, struct px_alert_id id, const struct storm *storm)
-{
-    uint8_t key[16];
-
-    pxi_id_key(key, id);
-    pxi_put(&alerts->db, PXI_ALERTS_STORMS, key, sizeof key, storm, sizeof *storm);
-}
-
-/* One more fire into the notification that gathers, unless that has gone out or stands in this very group. */
-static bool join(struct px_alerts *alerts, uint64_t number)
-{
-    struct px_delivery before, now;
-
-    if (number == 0 || !pxi_may_touch(alerts, touch_id(number)) || get_row(alerts, number, &before) != 0 ||
-        before.state != PX_DELIVERY_PENDING)
-        return false;
-    now = before;
-    now.count++;
-    change_row(alerts, &before, &now);
-    return true;
-}
-
-/* True when the fire is one of a storm; the window's end is when what it gathers goes out. */
-static bool in_storm(struct storm *storm, int64_t now_ns)
-{
-    if (now_ns - storm->since_ns >= PX_STORM_NS || now_ns < storm->since_ns)
-        *storm = (struct storm){.since_ns = now_ns};
-    return ++storm->fires > PX_STORM_FIRES;
-}
-
-int pxi_deliveries_make(struct px_alerts *alerts, const struct px_alert *alert, const struct px_alert_event *event,
-                        uint16_t *countp)
-{
-    bool recurs = event->fire_number > 1, stormy = false;
-    struct storm storm = {0};
-    int error = 0;
-
-    *countp = 0;
-    if (alert->channel_count > 0 && recurs) { /* an alert that fires once raises no storm */
-        error = get_storm(alerts, alert->id, &storm);
-        stormy = !error && in_storm(&storm, event->fire.matched_ns);
-    }
-    for (unsigned i = 0; i < alert->channel_count && !error; i++) {
-        struct px_delivery delivery = {.eseq = event->eseq, .alert = alert->id, .fire_number = event->fire_number};
-        struct px_channel channel;
-
-        error = pxi_channel_of(alerts, alert->owner, alert->channels[i], &channel);
-        if (error == PX_E_NOT_FOUND || (!error && channel.state != PX_CHANNEL_ACTIVE)) {
-            error = 0;
-            continue;
-        }
-        if (error || (stormy && join(alerts, storm.number[i])))
-            continue;
-        delivery.due_ns = stormy ? storm.since_ns + PX_STORM_NS : 0;
-        make(alerts, &channel, &delivery);
-        storm.number[i] = stormy ? delivery.number : 0;
-        ++*countp;
-    }
-    if (recurs && alert->channel_count > 0 && !error)
-        put_storm(alerts, alert->id, &storm);
-    return error;
 }
 
 int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_alert_id id, struct px_delivery *madep)
 {
     struct px_channel channel;
 
-    if (!pxi_may_touch(alerts, touch_id(alerts->deliveries + 1)))
+    if (!pxi_may_touch(alerts, pxi_delivery_touch_id(alerts->deliveries + 1)))
         return PX_E_AGAIN;
     int error = px_channels_get(alerts, owner, id, &channel);
     if (error)
         return error;
     memset(madep, 0, sizeof *madep);
-    make(alerts, &channel, madep);
-    pxi_touch(alerts, touch_id(madep->number));
+    madep->state = PX_DELIVERY_PENDING;
+    pxi_delivery_make(alerts, &channel, madep);
+    pxi_touch(alerts, pxi_delivery_touch_id(madep->number));
     return 0;
 }
 
@@ -249,17 +160,17 @@ int px_deliveries_report(struct px_alerts *alerts, const struct px_report *repor
 
     if (report->outcome < PX_OUTCOME_DELIVERED || report->outcome > PX_OUTCOME_DEFER)
         return PX_E_INVALID;
-    if (!pxi_may_touch(alerts, touch_id(report->number)))
+    if (!pxi_may_touch(alerts, pxi_delivery_touch_id(report->number)))
         return PX_E_AGAIN;
-    int error = get_row(alerts, report->number, &before);
+    int error = pxi_delivery_get(alerts, report->number, &before);
     if (error)
         return error == PX_E_NOT_FOUND || error == PX_E_FORMAT ? 0 : error;
-    if (!is_open(&before) || report->attempt != before.attempts + 1 ||
+    if (!px_delivery_is_open(&before) || report->attempt != before.attempts + 1 ||
         (before.state != PX_DELIVERY_DELIVERING && report->outcome == PX_OUTCOME_DEFER))
         return 0;
     now = before;
     apply(&now, report);
-    change_row(alerts, &before, &now);
+    pxi_delivery_change(alerts, &before, &now);
     return report->gone ? end_channel(alerts, &before) : 0;
 }
 
@@ -273,6 +184,30 @@ static void die(struct px_delivery *delivery, int64_t now_ns, const char *why)
     delivery->state = PX_DELIVERY_DEAD;
 }
 
+/* The fires that have joined; one whose event has gone is left out. */
+static int fill_told(const struct px_alerts *alerts, struct px_job *job)
+{
+    struct px_alert_event event;
+
+    for (uint32_t i = 0; i < job->delivery.joined_count; i++) {
+        struct px_told *told = &job->told[job->told_count];
+        int error = pxi_event_get(alerts, job->delivery.joined[i], &event);
+
+        if (error == PX_E_NOT_FOUND || error == PX_E_FORMAT)
+            continue;
+        if (error)
+            return error;
+        told->fire = event.fire;
+        told->fire_number = event.fire_number;
+        told->op = event.op;
+        told->scale = event.scale;
+        memcpy(told->level, event.level, sizeof told->level);
+        memcpy(told->name, event.name, sizeof told->name);
+        job->told_count++;
+    }
+    return 0;
+}
+
 static int fill_job(const struct px_alerts *alerts, struct px_job *job)
 {
     int error = pxi_channel_of(alerts, job->delivery.owner, job->delivery.channel, &job->channel);
@@ -281,7 +216,7 @@ static int fill_job(const struct px_alerts *alerts, struct px_job *job)
         return PX_E_NOT_FOUND;
     if (!error && job->delivery.eseq > 0)
         error = pxi_event_get(alerts, job->delivery.eseq, &job->event);
-    return error;
+    return error ? error : fill_told(alerts, job);
 }
 
 /* A row that cannot be read, or is not there, must not keep all others from being sent. */
@@ -302,9 +237,9 @@ static int take(struct px_alerts *alerts, const uint8_t *key, int64_t now_ns, st
 
     *takenp = false;
     memset(job, 0, sizeof *job);
-    if (!pxi_may_touch(alerts, touch_id(number)))
+    if (!pxi_may_touch(alerts, pxi_delivery_touch_id(number)))
         return 0;
-    int error = get_row(alerts, number, &job->delivery);
+    int error = pxi_delivery_get(alerts, number, &job->delivery);
     if (error)
         return skip_unreadable(alerts, key, error);
     struct px_delivery before = job->delivery;
@@ -321,7 +256,7 @@ static int take(struct px_alerts *alerts, const uint8_t *key, int64_t now_ns, st
         job->delivery.state = PX_DELIVERY_DELIVERING;
         job->delivery.due_ns = now_ns + PX_LEASE_NS;
     }
-    change_row(alerts, &before, &job->delivery);
+    pxi_delivery_change(alerts, &before, &job->delivery);
     return 0;
 }
 
@@ -354,7 +289,7 @@ int px_deliveries_claim(struct px_alerts *alerts, int64_t now_ns, uint32_t want,
             *nextp = due_ns;
             break;
         }
-        if (!pxi_may_touch(alerts, touch_id(pxi_from_be64(key + 8))))
+        if (!pxi_may_touch(alerts, pxi_delivery_touch_id(pxi_from_be64(key + 8))))
             floor = PX_MIN(floor, due_ns);
         error = take(alerts, key, now_ns, &jobs[*countp], &taken);
         *countp += !error && taken;
@@ -379,15 +314,15 @@ int px_deliveries_release(struct px_alerts *alerts, int64_t now_ns)
         if ((int64_t)pxi_from_be64(key) > now_ns + PX_LEASE_NS || count == RELEASE_MAX)
             break;
         rocksdb_iter_value(scan, &len);
-        if (len == 0 || !pxi_may_touch(alerts, touch_id(pxi_from_be64(key + 8))))
+        if (len == 0 || !pxi_may_touch(alerts, pxi_delivery_touch_id(pxi_from_be64(key + 8))))
             continue;
-        error = get_row(alerts, pxi_from_be64(key + 8), &before);
+        error = pxi_delivery_get(alerts, pxi_from_be64(key + 8), &before);
         if (error)
             break;
         now = before;
         now.state = now.attempts > 0 ? PX_DELIVERY_FAILED : PX_DELIVERY_PENDING;
         now.due_ns = now_ns;
-        change_row(alerts, &before, &now);
+        pxi_delivery_change(alerts, &before, &now);
         count++;
     }
     int scan_error = pxi_scan_end(scan);
@@ -406,10 +341,11 @@ static int revive(struct px_alerts *alerts, const struct px_delivery *before, st
         return error;
     *nowp = *before;
     nowp->state = PX_DELIVERY_PENDING;
+    nowp->silence = (struct px_alert_id){0, 0};
     nowp->tries = 0;
     nowp->due_ns = now_ns;
     nowp->expires_ns = now_ns + (int64_t)channel.ttl_s * PX_NS_PER_S;
-    change_row(alerts, before, nowp);
+    pxi_delivery_change(alerts, before, nowp);
     return 0;
 }
 
@@ -417,13 +353,13 @@ int px_deliveries_replay(struct px_alerts *alerts, const char *owner, uint64_t n
 {
     struct px_delivery before;
 
-    if (!pxi_may_touch(alerts, touch_id(number)))
+    if (!pxi_may_touch(alerts, pxi_delivery_touch_id(number)))
         return PX_E_AGAIN;
     int error = px_deliveries_get(alerts, owner, number, &before);
     if (error)
         return error;
     *nowp = before;
-    return is_open(&before) ? PX_E_EXISTS : revive(alerts, &before, nowp);
+    return px_delivery_is_open(&before) ? PX_E_EXISTS : revive(alerts, &before, nowp);
 }
 
 int px_deliveries_replay_dead(struct px_alerts *alerts, const char *owner, uint32_t limit, uint32_t *countp, bool *morep)
@@ -437,8 +373,8 @@ int px_deliveries_replay_dead(struct px_alerts *alerts, const char *owner, uint3
     do {
         error = px_deliveries_list(alerts, owner, PX_DELIVERY_DEAD, before, PX_COUNT_OF(list), list, &count, morep, &before);
         for (uint32_t i = 0; i < count && !error && *countp < limit; i++) {
-            *morep |= !pxi_may_touch(alerts, touch_id(list[i].number));
-            if (!pxi_may_touch(alerts, touch_id(list[i].number)))
+            *morep |= !pxi_may_touch(alerts, pxi_delivery_touch_id(list[i].number));
+            if (!pxi_may_touch(alerts, pxi_delivery_touch_id(list[i].number)))
                 return 0;
             error = revive(alerts, &list[i], &now);
             *countp += error == 0;
@@ -454,7 +390,7 @@ int px_deliveries_replay_dead(struct px_alerts *alerts, const char *owner, uint3
 
 int px_deliveries_get(const struct px_alerts *alerts, const char *owner, uint64_t number, struct px_delivery *deliveryp)
 {
-    int error = get_row(alerts, number, deliveryp);
+    int error = pxi_delivery_get(alerts, number, deliveryp);
 
     if (error)
         return error;
@@ -488,7 +424,7 @@ int px_deliveries_list(const struct px_alerts *alerts, const char *owner, enum p
         *morep = *countp == limit || ++seen > SCAN_MAX;
         if (*morep)
             break;
-        error = get_row(alerts, number, &list[*countp]);
+        error = pxi_delivery_get(alerts, number, &list[*countp]);
         if (error && error != PX_E_NOT_FOUND)
             break;
         *countp += !error && (state == PX_DELIVERY_ANY || list[*countp].state == (uint32_t)state);

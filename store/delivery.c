@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "store/pack_private.h"
 
-#define DELIVERY_FORMAT 1
+#define DELIVERY_FORMAT 2 /* 1 had no silence and no list of fires */
 
 #define DELIVERY_NUMBERS(X)                                                                                            \
     X(number)                                                                                                          \
@@ -22,7 +22,7 @@
     X(expires_ns)
 
 #define SIZE_OF(member) +sizeof(((struct px_delivery *)0)->member)
-_Static_assert(1 + 0 DELIVERY_NUMBERS(SIZE_OF) + 2 + PX_OWNER_SIZE +
+_Static_assert(1 + 0 DELIVERY_NUMBERS(SIZE_OF) + 2 + PX_OWNER_SIZE + 16 + 4 + 8 * PX_JOINED_MAX +
                        PX_ATTEMPTS_KEPT * (8 + 4 + 4 + 2 + PX_ATTEMPT_ERROR_SIZE) <=
                    PX_DELIVERY_ENCODED_MAX,
                "the largest delivery fits");
@@ -88,6 +88,7 @@ static unsigned kept(const struct px_delivery *delivery)
 
 size_t px_delivery_encode(const struct px_delivery *delivery, uint8_t bytes[PX_DELIVERY_ENCODED_MAX])
 {
+    uint32_t joined = PX_MIN(delivery->joined_count, PX_JOINED_MAX);
     uint8_t *to = bytes;
 
     *to++ = DELIVERY_FORMAT;
@@ -95,6 +96,9 @@ size_t px_delivery_encode(const struct px_delivery *delivery, uint8_t bytes[PX_D
     DELIVERY_NUMBERS(PUT)
 #undef PUT
     to = pxi_pack_text(to, delivery->owner, sizeof delivery->owner);
+    to = pxi_pack(to, &delivery->silence, sizeof delivery->silence);
+    to = pxi_pack(to, &joined, sizeof joined);
+    to = pxi_pack(to, delivery->joined, joined * sizeof delivery->joined[0]);
     for (unsigned i = 0; i < kept(delivery); i++) {
         const struct px_attempt *attempt = &delivery->attempt[i];
 
@@ -106,6 +110,15 @@ size_t px_delivery_encode(const struct px_delivery *delivery, uint8_t bytes[PX_D
     return (size_t)(to - bytes);
 }
 
+static void take_joined(struct pxi_bytes *from, struct px_delivery *deliveryp)
+{
+    pxi_take(from, &deliveryp->silence, sizeof deliveryp->silence);
+    pxi_take(from, &deliveryp->joined_count, sizeof deliveryp->joined_count);
+    from->bad |= deliveryp->joined_count > PX_JOINED_MAX;
+    if (!from->bad)
+        pxi_take(from, deliveryp->joined, deliveryp->joined_count * sizeof deliveryp->joined[0]);
+}
+
 int px_delivery_decode(const void *bytes, size_t n, struct px_delivery *deliveryp)
 {
     struct pxi_bytes from = {bytes, n, false};
@@ -113,12 +126,14 @@ int px_delivery_decode(const void *bytes, size_t n, struct px_delivery *delivery
 
     memset(deliveryp, 0, sizeof *deliveryp);
     pxi_take(&from, &format, 1);
-    if (format != DELIVERY_FORMAT)
+    if (format < 1 || format > DELIVERY_FORMAT)
         return PX_E_FORMAT;
 #define TAKE(member) pxi_take(&from, &deliveryp->member, sizeof deliveryp->member);
     DELIVERY_NUMBERS(TAKE)
 #undef TAKE
     pxi_take_text(&from, deliveryp->owner, sizeof deliveryp->owner);
+    if (format > 1)
+        take_joined(&from, deliveryp);
     for (unsigned i = 0; i < kept(deliveryp) && !from.bad; i++) {
         struct px_attempt *attempt = &deliveryp->attempt[i];
 

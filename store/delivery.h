@@ -9,6 +9,9 @@
  *      ▲                          └──── report: 410, or its time is up ───► dead
  *      └────────────────────────────────── replay ───────────────────────────┘
  *
+ * A fire that a silence keeps back makes one too, `silenced` from its birth, so that the log shows what was not told; a replay tells it.
+ * One that gathers, for a storm or for a channel that groups, stays pending until its time has come, and counts the fires that join.
+ *
  * Made by the keeper in the batch that makes the fire durable, so neither is there without the other. `delivering` is a lease: when
  * notify dies, the keeper gives it out again. So a receiver may hear a fire twice, and under one id: `ev_<alert>_<fire>`.
  */
@@ -22,7 +25,8 @@
     X(DELIVERING, 2, "delivering")                                                                                     \
     X(DELIVERED, 3, "delivered")                                                                                       \
     X(FAILED, 4, "failed")                                                                                             \
-    X(DEAD, 5, "dead")
+    X(DEAD, 5, "dead")                                                                                                 \
+    X(SILENCED, 6, "silenced")
 
 enum px_delivery_state {
     PX_DELIVERY_ANY = 0,
@@ -33,6 +37,7 @@ enum px_delivery_state {
 
 #define PX_ATTEMPTS_KEPT      16
 #define PX_ATTEMPT_ERROR_SIZE 56
+#define PX_JOINED_MAX         16 /* fires that are listed beside the first; `count` has them all */
 
 struct px_attempt {
     int64_t time_ns; /* wall, when it began */
@@ -50,8 +55,10 @@ struct px_delivery {
     uint32_t tries;    /* those since it was made or replayed: each life has at least one, however long it had to wait */
     uint32_t count;    /* fires that it tells of */
     uint32_t state;    /* enum px_delivery_state */
-    uint32_t spare;
+    uint32_t joined_count;
     int64_t created_ns, due_ns, expires_ns;
+    uint64_t joined[PX_JOINED_MAX];    /* eseqs of the fires that have joined the first */
+    struct px_alert_id silence;        /* that keeps it back; {0, 0} = none */
     char owner[PX_OWNER_SIZE];
     struct px_attempt attempt[PX_ATTEMPTS_KEPT]; /* attempt i, from 0, at i % PX_ATTEMPTS_KEPT */
 };
@@ -68,18 +75,36 @@ void px_delivery_name(const struct px_delivery *delivery, char text[PX_DELIVERY_
 const char *px_delivery_state_name(unsigned state); /* "pending"; "unknown" */
 enum px_delivery_state px_delivery_state_find(struct px_text name); /* PX_DELIVERY_ANY for one that is none */
 
-#define PX_DELIVERY_ENCODED_MAX 1536
+#define PX_DELIVERY_ENCODED_MAX 1664
+
+/* Neither delivered, nor dead, nor silenced. */
+static inline bool px_delivery_is_open(const struct px_delivery *delivery)
+{
+    return delivery->state != PX_DELIVERY_DELIVERED && delivery->state != PX_DELIVERY_DEAD &&
+           delivery->state != PX_DELIVERY_SILENCED;
+}
 
 size_t px_delivery_encode(const struct px_delivery *delivery, uint8_t bytes[PX_DELIVERY_ENCODED_MAX]);
 int px_delivery_decode(const void *bytes, size_t n, struct px_delivery *deliveryp); /* PX_E_FORMAT */
 
 /* ---- between notify and the keeper ---- */
 
+/* One more fire of a notification that tells of several. */
+struct px_told {
+    struct px_fire fire;
+    uint32_t fire_number;
+    uint16_t op;
+    uint8_t scale; /* of the fire's prices */
+    char level[PX_LEVEL_SIZE], name[PX_ALERT_NAME_SIZE];
+};
+
 /* What notify gets to send. */
 struct px_job {
     struct px_delivery delivery;
     struct px_alert_event event; /* all zero for a test */
     struct px_channel channel;
+    uint32_t told_count;
+    struct px_told told[PX_JOINED_MAX];
 };
 
 enum px_outcome {

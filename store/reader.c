@@ -427,26 +427,34 @@ int px_reader_channel_delete(struct px_reader *reader, const char *owner, struct
     return result == PX_E_NOT_FOUND && again ? 0 : result;
 }
 
-int px_reader_channel_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
-                           struct px_channel *channels, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
+/* A page of rows in order of owner and id. */
+static int ask_list(struct px_reader *reader, enum px_wire_kind kind, const char *owner, const struct px_alert_cursor *after,
+                    const struct rows *rows, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {channels, sizeof *channels, limit};
     bool again;
 
-    if (!limit_ok(limit))
+    if (!limit_ok(rows->max))
         return PX_E_INVALID;
     ask_about(&request, owner, (struct px_alert_id){0, 0});
     request.after = *after;
-    request.range.limit = limit;
-    int result = ask(reader, PX_WIRE_CHANNEL_LIST, &request, &rows, &answer, &again);
+    request.range.limit = rows->max;
+    int result = ask(reader, kind, &request, rows, &answer, &again);
     if (result)
         return result;
     *countp = answer.count;
     *morep = answer.more;
     *nextp = answer.next_alert;
     return 0;
+}
+
+int px_reader_channel_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
+                           struct px_channel *channels, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
+{
+    struct rows rows = {channels, sizeof *channels, limit};
+
+    return ask_list(reader, PX_WIRE_CHANNEL_LIST, owner, after, &rows, countp, morep, nextp);
 }
 
 int px_reader_channel_test(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_delivery *madep)
@@ -515,6 +523,48 @@ int px_reader_delivery_replay_dead(struct px_reader *reader, const char *owner, 
     *countp = (uint32_t)answer.prior;
     *morep = answer.more;
     return 0;
+}
+
+int px_reader_silence_put(struct px_reader *reader, const struct px_silence *silence, struct px_silence *storedp)
+{
+    struct px_wire_request request;
+    bool again;
+    int result = px_silence_check(silence);
+
+    if (result)
+        return result;
+    ask_about(&request, silence->owner, silence->id);
+    request.silence = *silence;
+    result = ask_one(reader, PX_WIRE_SILENCE_PUT, &request, storedp, sizeof *storedp, &again);
+    return result == PX_E_EXISTS && again ? 0 : result;
+}
+
+int px_reader_silence_get(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_silence *silencep)
+{
+    struct px_wire_request request;
+    bool again;
+
+    ask_about(&request, owner, id);
+    return ask_one(reader, PX_WIRE_SILENCE_GET, &request, silencep, sizeof *silencep, &again);
+}
+
+int px_reader_silence_delete(struct px_reader *reader, const char *owner, struct px_alert_id id)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    ask_about(&request, owner, id);
+    int result = ask(reader, PX_WIRE_SILENCE_DELETE, &request, &no_rows, &answer, &again);
+    return result == PX_E_NOT_FOUND && again ? 0 : result;
+}
+
+int px_reader_silence_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
+                           struct px_silence *silences, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
+{
+    struct rows rows = {silences, sizeof *silences, limit};
+
+    return ask_list(reader, PX_WIRE_SILENCE_LIST, owner, after, &rows, countp, morep, nextp);
 }
 
 int px_reader_turn(struct px_reader *reader, const struct px_turn *turn, struct px_job *jobs, uint32_t *countp,

@@ -13,6 +13,7 @@
 #include "store/alert.h"
 #include "store/candle.h"
 #include "store/delivery.h"
+#include "store/silence.h"
 
 struct px_reader; /* opaque */
 
@@ -144,6 +145,14 @@ int px_reader_delivery_replay(struct px_reader *reader, const char *owner, uint6
 
 /* All dead ones of the owner, as many as one call may: *countp; *morep: call again. */
 int px_reader_delivery_replay_dead(struct px_reader *reader, const char *owner, uint32_t *countp, bool *morep);
+
+/* ---- silences: the calls are those of channels, but nothing replaces a silence ---- */
+
+int px_reader_silence_put(struct px_reader *reader, const struct px_silence *silence, struct px_silence *storedp);
+int px_reader_silence_get(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_silence *silencep);
+int px_reader_silence_delete(struct px_reader *reader, const char *owner, struct px_alert_id id);
+int px_reader_silence_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
+                           struct px_silence *silences, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);
 
 /*
  * notify's one exchange: what has become of some deliveries, and up to turn->want others to send. *next_nsp: when the next is due (wall),

@@ -31,7 +31,11 @@
     X(DELIVERY_LIST, struct px_delivery)                                                                               \
     X(DELIVERY_REPLAY, struct px_delivery)                                                                             \
     X(DELIVERY_REPLAY_DEAD, char)                                                                                      \
-    X(NOTIFY_TURN, struct px_job)
+    X(NOTIFY_TURN, struct px_job)                                                                                      \
+    X(SILENCE_PUT, struct px_silence)                                                                                  \
+    X(SILENCE_GET, struct px_silence)                                                                                  \
+    X(SILENCE_DELETE, char)                                                                                            \
+    X(SILENCE_LIST, struct px_silence)
 
 enum px_wire_kind {
     PX_WIRE_NONE,
@@ -63,6 +67,7 @@ struct px_wire_request {
     union {
         struct px_channel channel; /* put: the record */
         struct px_turn turn;
+        struct px_silence silence; /* put: the record */
     };
 };
 

@@ -5,11 +5,13 @@
 #include "base/error.h"
 #include "base/template.h"
 #include "engine/keeper/keeper_private.h"
+#include "store/silences.h"
 
 bool pxi_is_notice(unsigned kind)
 {
     return kind == PX_WIRE_CHANNEL_PUT || kind == PX_WIRE_CHANNEL_DELETE || kind == PX_WIRE_CHANNEL_TEST ||
-           kind == PX_WIRE_DELIVERY_REPLAY || kind == PX_WIRE_DELIVERY_REPLAY_DEAD || kind == PX_WIRE_NOTIFY_TURN;
+           kind == PX_WIRE_DELIVERY_REPLAY || kind == PX_WIRE_DELIVERY_REPLAY_DEAD || kind == PX_WIRE_NOTIFY_TURN ||
+           kind == PX_WIRE_SILENCE_PUT || kind == PX_WIRE_SILENCE_DELETE;
 }
 
 /* ---- writes, main thread ---- */
@@ -30,6 +32,17 @@ static int put_channel(struct pxi_keeper *keeper, struct pxi_task *task)
         return PX_E_DISK;
     int error = rows_for(task, 1, sizeof *channel);
     return error ? error : px_channels_put(keeper->alerts, channel, task->rows);
+}
+
+static int put_silence(struct pxi_keeper *keeper, struct pxi_task *task)
+{
+    const struct px_silence *silence = &task->request.silence;
+
+    if (keeper->tasks.space != PX_SPACE_FINE)
+        return PX_E_DISK;
+    int error = rows_for(task, 1, sizeof *silence);
+    return error ? error
+                 : px_silences_put(keeper->alerts, silence, keeper->heritage->config->limits.silences_per_owner, task->rows);
 }
 
 /* Reports first: they are about what has been sent. One that finds its delivery touched in this group is for the next. */
@@ -78,6 +91,10 @@ int pxi_notice_put(struct pxi_keeper *keeper, struct pxi_task *task)
         return error ? error : px_deliveries_replay(keeper->alerts, asked->owner, task->request.since, task->rows);
     case PX_WIRE_DELIVERY_REPLAY_DEAD:
         return replay_dead(keeper, task);
+    case PX_WIRE_SILENCE_PUT:
+        return put_silence(keeper, task);
+    case PX_WIRE_SILENCE_DELETE:
+        return px_silences_delete(keeper->alerts, asked->owner, asked->id);
     case PX_WIRE_NOTIFY_TURN:
         return turn(keeper, task);
     default:
@@ -101,6 +118,13 @@ int pxi_notice_read(const struct pxi_keeper *keeper, unsigned kind, const struct
         return result;
     case PX_WIRE_CHANNEL_LIST:
         return px_channels_list(keeper->alerts, asked->owner, &request->after, request->range.limit, rows, &answer->count,
+                                &answer->more, &answer->next_alert);
+    case PX_WIRE_SILENCE_GET:
+        result = px_silences_get(keeper->alerts, asked->owner, asked->id, rows);
+        answer->count = result == 0;
+        return result;
+    case PX_WIRE_SILENCE_LIST:
+        return px_silences_list(keeper->alerts, asked->owner, &request->after, request->range.limit, rows, &answer->count,
                                 &answer->more, &answer->next_alert);
     case PX_WIRE_DELIVERY_GET:
         result = px_deliveries_get(keeper->alerts, asked->owner, request->since, rows);

@@ -6,24 +6,59 @@
 #include "engine/notify/notify_private.h"
 #include "match/plan.h"
 
-static void write_fire(const struct pxi_notify *notify, const struct px_job *job, struct px_json *json)
+static const struct px_config_asset *asset_of(const struct px_config *config, const struct px_fire *fire)
+{
+    return fire->asset < config->asset_count ? &config->assets[fire->asset] : NULL;
+}
+
+static void write_what(const struct px_config *config, struct px_json *json, const struct px_fire *fire, uint32_t number,
+                       const char *name, unsigned op, const char *level, unsigned scale)
+{
+    const struct px_config_asset *asset = asset_of(config, fire);
+    char id[PX_ALERT_ID_SIZE];
+
+    px_alert_id_format(fire->alert, id);
+    px_json_kv_string(json, "alert_id", id);
+    px_json_kv_int(json, "fire", number);
+    px_json_kv_string(json, "name", name);
+    px_json_kv_string(json, "symbol", asset ? asset->symbol : "");
+    px_json_kv_string(json, "op", px_op_name(op));
+    px_json_kv_string(json, "level", level);
+    px_json_kv_decimal(json, "price", asset ? fire->price : PX_PRICE_NONE, scale);
+}
+
+/* All the fires that one notification tells of, the first one too, as far as they are kept. */
+static void write_fires(const struct px_config *config, const struct px_job *job, struct px_json *json)
+{
+    const struct px_alert_event *event = &job->event;
+
+    px_json_key(json, "fires");
+    px_json_open(json, '[');
+    px_json_open(json, '{');
+    write_what(config, json, &event->fire, event->fire_number, event->name, event->op, event->level, event->scale);
+    px_json_kv_time(json, "matched_time", event->fire.matched_ns);
+    px_json_close(json, '}');
+    for (uint32_t i = 0; i < job->told_count; i++) {
+        const struct px_told *told = &job->told[i];
+
+        px_json_open(json, '{');
+        write_what(config, json, &told->fire, told->fire_number, told->name, told->op, told->level, told->scale);
+        px_json_kv_time(json, "matched_time", told->fire.matched_ns);
+        px_json_close(json, '}');
+    }
+    px_json_close(json, ']');
+}
+
+static void write_fire(const struct pxi_notify *notify, const struct px_job *job, bool with_fires, struct px_json *json)
 {
     const struct px_config *config = notify->heritage->config;
     const struct px_alert_event *event = &job->event;
     const struct px_fire *fire = &event->fire;
-    const struct px_config_asset *asset = fire->asset < config->asset_count ? &config->assets[fire->asset] : NULL;
-    char id[PX_ALERT_ID_SIZE], epoch[24];
+    char epoch[24];
 
-    px_alert_id_format(fire->alert, id);
     snprintf(epoch, sizeof epoch, "k%llu", (unsigned long long)notify->heritage->generation);
-    px_json_kv_string(json, "alert_id", id);
-    px_json_kv_int(json, "fire", event->fire_number);
-    px_json_kv_string(json, "name", event->name);
-    px_json_kv_string(json, "symbol", asset ? asset->symbol : "");
-    px_json_kv_string(json, "op", px_op_name(event->op));
-    px_json_kv_string(json, "level", event->level);
-    px_json_kv_decimal(json, "price", asset ? fire->price : PX_PRICE_NONE, event->scale);
-    px_json_kv_decimal(json, "prev", asset ? fire->prev : PX_PRICE_NONE, event->scale);
+    write_what(config, json, fire, event->fire_number, event->name, event->op, event->level, event->scale);
+    px_json_kv_decimal(json, "prev", asset_of(config, fire) ? fire->prev : PX_PRICE_NONE, event->scale);
     px_json_kv_time(json, "price_time", fire->time_ns);
     px_json_kv_time(json, "recv_time", fire->recv_ns);
     px_json_kv_time(json, "matched_time", fire->matched_ns);
@@ -33,15 +68,17 @@ static void write_fire(const struct pxi_notify *notify, const struct px_job *job
     px_json_kv_bool(json, "late", fire->flags & PX_FIRE_LATE);
     px_json_kv_int(json, "count", job->delivery.count);
     px_json_kv_string(json, "message", event->message);
+    if (with_fires)
+        write_fires(config, job, json);
 }
 
-static size_t write_standard(const struct pxi_notify *notify, const struct px_job *job, char *body)
+static size_t write_standard(const struct pxi_notify *notify, const struct px_job *job, bool with_fires, char *body, size_t size)
 {
     bool test = job->delivery.eseq == 0;
     struct px_json json;
     char id[PX_ALERT_ID_SIZE];
 
-    px_json_init(&json, body, PXI_BODY_MAX);
+    px_json_init(&json, body, size);
     px_json_open(&json, '{');
     px_json_kv_string(&json, "type", test ? "channel.test" : "alert.fired");
     px_json_kv_time(&json, "timestamp", test ? job->delivery.created_ns : job->event.fire.matched_ns);
@@ -52,7 +89,7 @@ static size_t write_standard(const struct pxi_notify *notify, const struct px_jo
         px_json_kv_string(&json, "channel_id", id);
         px_json_kv_string(&json, "message", "This is a test.");
     } else {
-        write_fire(notify, job, &json);
+        write_fire(notify, job, with_fires, &json);
     }
     px_json_close(&json, '}');
     px_json_close(&json, '}');
@@ -68,14 +105,17 @@ static bool is_json(const char *text, size_t len)
     return root != NULL;
 }
 
-size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char body[PXI_BODY_MAX], bool *jsonp)
+size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char *body, size_t size, bool *jsonp)
 {
     const char *message = job->delivery.eseq == 0 ? "This is a test." : job->event.message;
 
     *jsonp = true;
-    if (job->channel.format != PX_FORMAT_RAW || !message[0])
-        return write_standard(notify, job, body);
-    px_text_copy(body, PXI_BODY_MAX, px_text_of(message));
+    if (job->channel.format != PX_FORMAT_RAW || !message[0]) {
+        size_t len = write_standard(notify, job, job->told_count > 0, body, size);
+
+        return len > 0 || job->told_count == 0 ? len : write_standard(notify, job, false, body, size);
+    }
+    px_text_copy(body, size, px_text_of(message));
     *jsonp = is_json(body, strlen(body));
     return strlen(body);
 }

@@ -110,7 +110,7 @@ static const char *set_webhook(struct pxi_flight *flight)
     int64_t now_s = flight->began_ns / PX_NS_PER_S;
     bool json;
 
-    flight->body_len = pxi_body_write(flight->notify, &flight->job, flight->body, &json);
+    flight->body_len = pxi_body_write(flight->notify, &flight->job, flight->body, PXI_BODY_MAX, &json);
     struct px_text body = {flight->body, flight->body_len};
     px_delivery_name(&flight->job.delivery, name);
     snprintf(timestamp, sizeof timestamp, "%lld", (long long)now_s);
@@ -131,13 +131,13 @@ static const char *set_push(struct pxi_flight *flight)
 {
     const struct px_channel *channel = &flight->job.channel;
     const struct px_push_keys keys = {.p256dh = channel->p256dh, .auth = channel->auth};
-    char text[PXI_BODY_MAX], authorization[700], ttl[16];
+    char text[PX_PUSH_MAX + 1], authorization[700], ttl[16];
     bool json;
 
     if (!flight->notify->vapid.key)
         return "the configuration has no notify.vapid";
-    size_t len = pxi_body_write(flight->notify, &flight->job, text, &json);
-    if (len == 0 || px_push_encrypt(&keys, (struct px_text){text, PX_MIN(len, PX_PUSH_MAX)}, (uint8_t *)flight->body,
+    size_t len = pxi_body_write(flight->notify, &flight->job, text, sizeof text, &json);
+    if (len == 0 || px_push_encrypt(&keys, (struct px_text){text, len}, (uint8_t *)flight->body,
                                     sizeof flight->body, &flight->body_len))
         return "the subscription's keys cannot be used";
     if (pxi_vapid_header(&flight->notify->vapid, flight->notify->heritage->config->notify.vapid_subject, channel->target,

@@ -29,9 +29,9 @@ struct pxi_gate *pxi_gate_of(struct pxi_gates *gates, struct px_alert_id channel
 }
 
 /* tokens_ns is the time at which the next one is paid for; it never lies further back than what may be saved. */
-int64_t pxi_gate_pass(struct pxi_gate *gate, const struct px_channel *channel, int64_t now_ns)
+int64_t pxi_gate_pass(struct pxi_gate *gate, uint32_t per_minute, int64_t now_ns)
 {
-    int64_t price = channel->per_minute > 0 ? 60 * PX_NS_PER_S / channel->per_minute : 0;
+    int64_t price = per_minute > 0 ? 60 * PX_NS_PER_S / per_minute : 0;
 
     if (now_ns < gate->closed_until_ns)
         return gate->closed_until_ns;

@@ -29,6 +29,11 @@ static void defer(struct pxi_notify *notify, const struct px_job *job, int64_t u
     pxi_report(notify, &report);
 }
 
+static uint32_t pace_of(const struct pxi_notify *notify, const struct px_channel *channel)
+{
+    return channel->per_minute > 0 ? channel->per_minute : notify->heritage->config->notify.per_minute;
+}
+
 static void start(struct pxi_notify *notify, const struct px_job *job)
 {
     int64_t now_ns = px_wall_now(), until_ns;
@@ -36,7 +41,7 @@ static void start(struct pxi_notify *notify, const struct px_job *job)
 
     if (is_held(notify, job->delivery.number))
         return;
-    until_ns = gate ? pxi_gate_pass(gate, &job->channel, now_ns) : now_ns + PX_NS_PER_S;
+    until_ns = gate ? pxi_gate_pass(gate, pace_of(notify, &job->channel), now_ns) : now_ns + PX_NS_PER_S;
     if (until_ns > 0)
         defer(notify, job, until_ns);
     else

@@ -24,7 +24,7 @@
 #define PXI_FLIGHTS_EACH 16   /* of them to one channel, so that a dead receiver leaves room for the others */
 #define PXI_GATES        1024 /* channels whose pace is known; the one longest unused is forgotten */
 #define PXI_REPORTS      (2 * PXI_FLIGHTS)
-#define PXI_BODY_MAX     4096
+#define PXI_BODY_MAX     8192
 #define PXI_REPLY_MAX    (64 * 1024)
 #define PXI_DEADLINE_MS  5000
 
@@ -45,8 +45,8 @@ struct pxi_gates {
 /* The channel's gate, made when it is new. NULL when all of them have attempts under way. */
 struct pxi_gate *pxi_gate_of(struct pxi_gates *gates, struct px_alert_id channel, int64_t now_ns);
 
-/* 0: it may go, and is counted; else when to ask again (wall). */
-int64_t pxi_gate_pass(struct pxi_gate *gate, const struct px_channel *channel, int64_t now_ns);
+/* 0: it may go, and is counted; else when to ask again (wall). per_minute 0: no bound. */
+int64_t pxi_gate_pass(struct pxi_gate *gate, uint32_t per_minute, int64_t now_ns);
 
 /* ---- flights.c ---- */
 
@@ -113,8 +113,11 @@ void pxi_waker_stop(struct pxi_notify *notify);
 
 /* ---- what is sent ---- */
 
-/* The notification in JSON, or the rendered message; returns the length, 0 when it does not fit. *jsonp: it is JSON. */
-size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char body[PXI_BODY_MAX], bool *jsonp);
+/*
+ * The notification in JSON, or the rendered message; returns the length, 0 when it does not fit. *jsonp: it is JSON. Where the list of
+ * fires does not fit, their number has to do.
+ */
+size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char *body, size_t size, bool *jsonp);
 
 /* Whole mails: headers and text. Returns the length, 0 when it does not fit. */
 size_t pxi_mail_write(const struct pxi_notify *notify, const struct px_job *job, int64_t now_ns, char *to, size_t size);

@@ -38,7 +38,7 @@ static inline void fixture_open(struct live_fixture *fixture)
         .assets = 3, .tick_capacity = 4096, .event_capacity = 1024, .fire_capacity = 64, .arm_capacity = 64};
 
     memset(fixture, 0, sizeof(*fixture));
-    fixture->config.limits = (struct px_config_limits){100, 65536, 100, 1000, 100};
+    fixture->config.limits = (struct px_config_limits){100, 65536, 100, 1000, 100, 100};
     fixture->config.venue_count = 1;
     snprintf(fixture->config.venues[0].name, sizeof(fixture->config.venues[0].name), "binance");
     fixture->config.venues[0].stale_after_ms = 10000;

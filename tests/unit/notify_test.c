@@ -113,21 +113,21 @@ END_TEST
 START_TEST(test_gate)
 {
     struct pxi_gates *gates = calloc(1, sizeof *gates);
-    struct px_channel channel = {.per_minute = 60};
+    uint32_t per_minute = 60;
     int64_t now = px_wall_now(), until = 0;
     unsigned passed = 0;
 
     struct pxi_gate *gate = pxi_gate_of(gates, (struct px_alert_id){1, 2}, now);
     for (int i = 0; i < 100; i++) { /* ten seconds were saved up: ten at once, then one a second */
-        until = pxi_gate_pass(gate, &channel, now);
+        until = pxi_gate_pass(gate, per_minute, now);
         passed += until == 0;
     }
     ck_assert_uint_eq(passed, 10);
     ck_assert(until > now && until <= now + PX_NS_PER_S);
     gate->flying = 0;
-    ck_assert_int_eq(pxi_gate_pass(gate, &channel, now + PX_NS_PER_S), 0);
-    channel.per_minute = 0;
-    for (passed = 0; pxi_gate_pass(gate, &channel, now) == 0;)
+    ck_assert_int_eq(pxi_gate_pass(gate, per_minute, now + PX_NS_PER_S), 0);
+    per_minute = 0;
+    for (passed = 0; pxi_gate_pass(gate, per_minute, now) == 0;)
         passed++;
     ck_assert_uint_eq(passed, PXI_FLIGHTS_EACH - 1);
     for (uint64_t i = 0; i < 2 * PXI_GATES; i++) /* the one with attempts under way is never forgotten */
@@ -382,6 +382,149 @@ START_TEST(test_storm)
 }
 END_TEST
 
+/* A group sees nothing of itself in the database: a storm inside one is joined all the same. */
+START_TEST(test_storm_in_one_group)
+{
+    struct px_alert alert = {.id = {1, 1}, .owner = OWNER, .channel_count = 1, .channels = {channel_id}};
+    struct px_alert_event event = {.fire = {.alert = alert.id, .matched_ns = px_wall_now()}};
+    uint16_t made, all = 0;
+
+    open_store();
+    for (uint32_t i = 1; i <= 60; i++) {
+        event.fire_number = i;
+        event.eseq = i;
+        ck_assert_int_eq(pxi_deliveries_make(alerts, &alert, &event, &made), 0);
+        all += made;
+        if (i == 40) /* and it goes on in the next */
+            ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    }
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert_uint_eq(all, 1 + PX_STORM_FIRES + 1);
+    struct px_delivery joined = look(all);
+    ck_assert_uint_eq(joined.count, 60 - 1 - PX_STORM_FIRES);
+    ck_assert_uint_eq(joined.joined_count, PX_JOINED_MAX);
+    ck_assert(joined.eseq == 17 && joined.joined[0] == 18);
+    close_store();
+}
+END_TEST
+
+/* ---- a channel that groups ---- */
+
+START_TEST(test_group)
+{
+    static struct px_job jobs[PX_JOBS_MAX];
+    struct px_channel channel;
+    struct px_alert_event events[4];
+    int64_t next;
+
+    open_store();
+    ck_assert_int_eq(px_channels_get(alerts, OWNER, channel_id, &channel), 0);
+    channel.group_s = 10;
+    ck_assert_int_eq(px_channels_put(alerts, &channel, &channel), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    int64_t before = px_wall_now();
+    for (uint64_t i = 0; i < 3; i++)
+        fire(i + 1, &events[i]);
+    ck_assert_uint_eq(claim(before + 9 * PX_NS_PER_S, jobs, &next), 0);
+    ck_assert_uint_eq(claim(px_wall_now() + 10 * PX_NS_PER_S, jobs, &next), 1);
+    ck_assert(jobs[0].delivery.count == 3 && jobs[0].told_count == 2 && jobs[0].event.eseq == events[0].eseq);
+    ck_assert(jobs[0].told[1].fire.alert.lo == 3 && jobs[0].told[1].fire_number == 1);
+    fire(4, &events[3]); /* what has gone out gathers no more */
+    ck_assert_uint_eq(look(2).count, 1);
+    ck_assert_uint_eq(events[3].deliveries, 1);
+    close_store();
+}
+END_TEST
+
+/* ---- silences ---- */
+
+static struct px_silence silence_of(uint64_t n, int64_t ends_ns)
+{
+    return (struct px_silence){.id = {3, n}, .owner = OWNER, .starts_ns = 1, .ends_ns = ends_ns};
+}
+
+START_TEST(test_silence_matches)
+{
+    struct px_alert alert = {.id = {1, 1}, .symbol = "BTC-USD", .tag_count = 2, .tags = {"a", "b"}};
+    struct px_silence any = silence_of(1, 100), one;
+
+    ck_assert(px_silence_matches(&any, &alert, channel_id, 1) && px_silence_matches(&any, &alert, channel_id, 99));
+    ck_assert(!px_silence_matches(&any, &alert, channel_id, 0) && !px_silence_matches(&any, &alert, channel_id, 100));
+#define GIVEN(good, bad)                                                                                               \
+    one = any, good;                                                                                                   \
+    ck_assert(px_silence_matches(&one, &alert, channel_id, 50));                                                       \
+    one = any, good, bad;                                                                                              \
+    ck_assert(!px_silence_matches(&one, &alert, channel_id, 50));
+    GIVEN(strcpy(one.symbol, "BTC-USD"), strcpy(one.symbol, "ETH-USD"))
+    GIVEN(strcpy(one.tag, "b"), strcpy(one.tag, "c"))
+    GIVEN(one.alert = alert.id, one.alert.lo = 2)
+    GIVEN(one.channel = channel_id, one.channel.hi = 8)
+    GIVEN(strcpy(one.tag, "b"), one.channel.hi = 8) /* all that is given must match */
+#undef GIVEN
+}
+END_TEST
+
+START_TEST(test_silence)
+{
+    static struct px_job jobs[8];
+    struct px_silence silence = silence_of(1, INT64_MAX), stored;
+    struct px_alert_event event;
+    struct px_delivery again;
+    int64_t next;
+
+    open_store();
+    strcpy(silence.symbol, "BTC-USD");
+    ck_assert_int_eq(px_silences_put(alerts, &silence, 2, &stored), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    fire(1, &event); /* it is an event as ever, and stands in the log */
+    ck_assert_uint_eq(event.deliveries, 0);
+    ck_assert(look(1).state == PX_DELIVERY_SILENCED && look(1).silence.lo == 1 && look(1).eseq == event.eseq);
+    ck_assert_uint_eq(claim(px_wall_now() + 10 * PX_NS_PER_S, jobs, &next), 0);
+    px_alerts_close(&alerts); /* durable */
+    ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+    fire(2, &event);
+    ck_assert_uint_eq(look(2).state, PX_DELIVERY_SILENCED);
+    ck_assert_int_eq(px_silences_delete(alerts, "somebody", silence.id), PX_E_NOT_FOUND);
+    ck_assert_int_eq(px_silences_delete(alerts, OWNER, silence.id), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    fire(3, &event);
+    ck_assert(look(3).state == PX_DELIVERY_PENDING && event.deliveries == 1);
+    ck_assert_int_eq(px_deliveries_replay(alerts, OWNER, 1, &again), 0); /* told after all */
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert_uint_eq(claim(px_wall_now() + 1, jobs, &next), 2);
+    close_store();
+}
+END_TEST
+
+START_TEST(test_silences_are_bounded)
+{
+    struct px_silence silence, stored, list[4];
+    struct px_alert_cursor after = {0}, next;
+    uint32_t count;
+    bool more;
+
+    open_store();
+    for (uint64_t i = 1; i <= 3; i++) { /* one of them has ended, and makes room when there is none */
+        silence = silence_of(i, i == 1 ? 2 : INT64_MAX);
+        ck_assert_int_eq(px_silences_put(alerts, &silence, 2, &stored), 0);
+        ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    }
+    silence = silence_of(4, INT64_MAX);
+    ck_assert_int_eq(px_silences_put(alerts, &silence, 2, &stored), PX_E_LIMIT);
+    strcpy(silence.owner, "somebody");
+    ck_assert_int_eq(px_silences_put(alerts, &silence, 2, &stored), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert_int_eq(px_silences_put(alerts, &silence, 2, &stored), PX_E_EXISTS);
+    strcpy(silence.owner, OWNER);
+    ck_assert_int_eq(px_silences_put(alerts, &silence, 2, &stored), PX_E_FORBIDDEN);
+    ck_assert_int_eq(px_silences_list(alerts, OWNER, &after, 1, list, &count, &more, &next), 0);
+    ck_assert(count == 1 && more && list[0].id.lo == 2);
+    ck_assert_int_eq(px_silences_list(alerts, OWNER, &next, 4, list, &count, &more, &next), 0);
+    ck_assert(count == 1 && !more && list[0].id.lo == 3);
+    close_store();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("notify");
@@ -396,6 +539,11 @@ int main(void)
     tcase_add_test(tests, test_delivery_lives);
     tcase_add_test(tests, test_delivery_dies_and_comes_back);
     tcase_add_test(tests, test_storm);
+    tcase_add_test(tests, test_storm_in_one_group);
+    tcase_add_test(tests, test_group);
+    tcase_add_test(tests, test_silence_matches);
+    tcase_add_test(tests, test_silence);
+    tcase_add_test(tests, test_silences_are_bounded);
     tcase_set_timeout(tests, 60);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

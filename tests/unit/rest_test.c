@@ -255,7 +255,7 @@ static void make_config(void)
 {
     snprintf(config.data, sizeof config.data, "%s", data);
     config.web_workers = 1;
-    config.limits = (struct px_config_limits){1000, 2048, 100, 100, 1000000};
+    config.limits = (struct px_config_limits){1000, 2048, 100, 100, 1000000, 100};
     config.venue_count = 1;
     snprintf(config.venues[0].name, sizeof config.venues[0].name, "binance");
     config.venues[0].stale_after_ms = 10000;

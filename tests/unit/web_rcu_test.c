@@ -30,7 +30,7 @@ static void begin(void)
     snprintf(data, sizeof data, "/tmp/px_web_rcu_test.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(data));
     snprintf(config.data, sizeof config.data, "%s", data);
-    config.limits = (struct px_config_limits){1, 1, 1, 1, 1};
+    config.limits = (struct px_config_limits){1, 1, 1, 1, 1, 1};
     px_store_relaxed(&ended, 0);
     urcu_memb_register_thread();
     ck_assert_int_eq(px_snapshots_open(&config, &snapshots), 0);
@@ -68,7 +68,7 @@ static void with_readers(void *(*read)(void *), void (*write)(void))
 /* Everything in a snapshot carries its number: all of the old or all of the new. */
 static void fill(uint32_t number, struct px_config_limits *limits, struct px_keys *keys)
 {
-    *limits = (struct px_config_limits){number, number, number, number, number};
+    *limits = (struct px_config_limits){number, number, number, number, number, number};
     keys->count = 1 + number % PX_KEYS_MAX;
     keys->list[0].scopes = keys->list[keys->count - 1].scopes = number;
 }

@@ -250,9 +250,9 @@ static void take_enabled(struct reading *reading, json_t *value)
 
 static void take_of_type(struct reading *reading, json_t *root)
 {
-    static const char *const webhook[] = {"type", "name", "enabled", "ttl", "per_minute", "url", "format", "secret", NULL};
-    static const char *const email[] = {"type", "name", "enabled", "ttl", "per_minute", "to", NULL};
-    static const char *const webpush[] = {"type", "name", "enabled", "ttl", "per_minute", "subscription", NULL};
+    static const char *const webhook[] = {"type", "name", "enabled", "ttl", "per_minute", "group_s", "url", "format", "secret", NULL};
+    static const char *const email[] = {"type", "name", "enabled", "ttl", "per_minute", "group_s", "to", NULL};
+    static const char *const webpush[] = {"type", "name", "enabled", "ttl", "per_minute", "group_s", "subscription", NULL};
 
     switch (reading->channel->type) {
     case PX_CHANNEL_WEBHOOK:
@@ -288,6 +288,7 @@ bool px_channel_body_read(struct px_text body, bool change, struct px_channel *c
         take_string(&reading, json_object_get(root, "name"), "/name", false, channelp->name, sizeof channelp->name);
         take_ttl(&reading, json_object_get(root, "ttl"));
         take_count(&reading, json_object_get(root, "per_minute"), "/per_minute", 0, PX_CHANNEL_RATE_MAX, &channelp->per_minute);
+        take_count(&reading, json_object_get(root, "group_s"), "/group_s", 0, PX_CHANNEL_GROUP_MAX_S, &channelp->group_s);
         take_enabled(&reading, json_object_get(root, "enabled"));
     }
     json_decref(root);
@@ -297,6 +298,7 @@ bool px_channel_body_read(struct px_text body, bool change, struct px_channel *c
 bool px_channel_body_same(const struct px_channel *a, const struct px_channel *b)
 {
     return a->type == b->type && a->format == b->format && a->ttl_s == b->ttl_s && a->per_minute == b->per_minute &&
+           a->group_s == b->group_s &&
            strcmp(a->name, b->name) == 0 && strcmp(a->target, b->target) == 0 && strcmp(a->p256dh, b->p256dh) == 0 &&
            strcmp(a->auth, b->auth) == 0;
 }
@@ -337,6 +339,7 @@ void px_channel_write(const struct px_channel *channel, bool with_secret, struct
     write_of_type(channel, with_secret, json);
     px_json_kv_string(json, "ttl", ttl);
     px_json_kv_int(json, "per_minute", channel->per_minute);
+    px_json_kv_int(json, "group_s", channel->group_s);
     px_json_kv_bool(json, "enabled", channel->state == PX_CHANNEL_ACTIVE);
     px_json_kv_string(json, "state", px_channel_state_name(channel->state));
     px_json_kv_int(json, "version", channel->version);

@@ -233,28 +233,10 @@ void pxi_post_channel_verb(struct px_request *request)
 
 /* ---- many ---- */
 
-static bool param_cursor(struct px_request *request, struct px_alert_cursor *cursorp)
-{
-    struct px_text text;
-    uint64_t words[PXI_CURSOR_WORDS];
-
-    if (!px_query_get(&request->query, "cursor", &text))
-        return true;
-    if (pxi_cursor_read(text, words, PXI_CURSOR_WORDS) < 0 || memchr(words, '\0', PX_OWNER_SIZE) == NULL) {
-        px_problem_add(&request->problem, "?cursor", "is not one that an answer gave");
-        return false;
-    }
-    memcpy(cursorp->owner, words, sizeof cursorp->owner);
-    cursorp->id = (struct px_alert_id){words[3], words[4]};
-    return true;
-}
-
 static void write_channels(struct px_request *request, const struct px_channel *channels, uint32_t count, bool more,
                            const struct px_alert_cursor *next)
 {
     struct px_json *json = pxi_json(request);
-    uint64_t words[PXI_CURSOR_WORDS] = {0};
-    char cursor[PXI_CURSOR_SIZE];
 
     if (!pxi_reserve(request, (size_t)count * CHANNEL_BYTES_MAX + 256))
         return;
@@ -264,11 +246,7 @@ static void write_channels(struct px_request *request, const struct px_channel *
     for (uint32_t i = 0; i < count; i++)
         px_channel_write(&channels[i], false, json);
     px_json_close(json, ']');
-    memcpy(words, next->owner, sizeof next->owner);
-    words[3] = next->id.hi;
-    words[4] = next->id.lo;
-    pxi_cursor_write(words, PXI_CURSOR_WORDS, cursor);
-    pxi_write_next(request, more ? cursor : NULL);
+    pxi_write_owner_next(request, more ? next : NULL);
     px_json_close(json, '}');
 }
 
@@ -280,7 +258,7 @@ void pxi_get_channels(struct px_request *request)
     bool more;
 
     bool good = pxi_param_int(request, "limit", 1, PX_PAGE_MAX, &limit);
-    if (!param_cursor(request, &after) || !good)
+    if (!pxi_param_owner_cursor(request, &after) || !good)
         return;
     uint32_t most = (uint32_t)PX_MIN(limit, PXI_ALERTS_PAGE_MAX);
     struct px_channel *channels = malloc(most * sizeof *channels);

@@ -28,7 +28,7 @@ static void write_attempt(const struct px_attempt *attempt, struct px_json *json
 static void write_delivery(const struct px_delivery *delivery, bool with_attempts, struct px_json *json)
 {
     uint32_t first = delivery->attempts - PX_MIN(delivery->attempts, PX_ATTEMPTS_KEPT);
-    bool open = delivery->state != PX_DELIVERY_DELIVERED && delivery->state != PX_DELIVERY_DEAD;
+    bool open = px_delivery_is_open(delivery);
     char id[PX_ALERT_ID_SIZE], name[PX_DELIVERY_NAME_SIZE];
 
     px_delivery_id_format(delivery->number, id);
@@ -47,6 +47,10 @@ static void write_delivery(const struct px_delivery *delivery, bool with_attempt
     px_json_kv_string(json, "channel_id", id);
     px_json_kv_string(json, "state", px_delivery_state_name(delivery->state));
     px_json_kv_int(json, "count", delivery->count);
+    if (delivery->state == PX_DELIVERY_SILENCED) {
+        px_silence_id_format(delivery->silence, id);
+        px_json_kv_string(json, "silence_id", id);
+    }
     px_json_kv_time(json, "created_at", delivery->created_ns);
     px_json_kv_time(json, "due_at", open ? delivery->due_ns : 0);
     px_json_kv_time(json, "expires_at", delivery->expires_ns);
@@ -142,7 +146,7 @@ static bool param_filters(struct px_request *request, enum px_delivery_state *st
     if (px_query_get(&request->query, "state", &text)) {
         *statep = px_delivery_state_find(text);
         if (*statep == PX_DELIVERY_ANY)
-            px_problem_add(&request->problem, "?state", "must be one of pending delivering delivered failed dead");
+            px_problem_add(&request->problem, "?state", "must be one of pending delivering delivered failed dead silenced");
     }
     if (px_query_get(&request->query, "cursor", &text) && pxi_cursor_read(text, beforep, 1) < 0)
         px_problem_add(&request->problem, "?cursor", "is not one that an answer gave");

@@ -251,3 +251,33 @@ void pxi_keeper_failed(struct px_request *request, int error)
     if (request->problem.kind == PX_PROBLEM_NOT_READY)
         request->problem.retry_after_s = 1;
 }
+
+bool pxi_param_owner_cursor(struct px_request *request, struct px_alert_cursor *cursorp)
+{
+    struct px_text text;
+    uint64_t words[PXI_CURSOR_WORDS];
+
+    if (!px_query_get(&request->query, "cursor", &text))
+        return true;
+    if (pxi_cursor_read(text, words, PXI_CURSOR_WORDS) < 0 || memchr(words, '\0', PX_OWNER_SIZE) == NULL) {
+        px_problem_add(&request->problem, "?cursor", "is not one that an answer gave");
+        return false;
+    }
+    memcpy(cursorp->owner, words, sizeof cursorp->owner);
+    cursorp->id = (struct px_alert_id){words[3], words[4]};
+    return true;
+}
+
+void pxi_write_owner_next(struct px_request *request, const struct px_alert_cursor *next)
+{
+    uint64_t words[PXI_CURSOR_WORDS] = {0};
+    char cursor[PXI_CURSOR_SIZE];
+
+    if (next) {
+        memcpy(words, next->owner, sizeof next->owner);
+        words[3] = next->id.hi;
+        words[4] = next->id.lo;
+        pxi_cursor_write(words, PXI_CURSOR_WORDS, cursor);
+    }
+    pxi_write_next(request, next ? cursor : NULL);
+}

@@ -120,6 +120,10 @@ struct px_json *pxi_json(struct px_request *request);
 void pxi_cursor_write(const uint64_t *words, unsigned count, char text[PXI_CURSOR_SIZE]);
 int pxi_cursor_read(struct px_text text, uint64_t *words, unsigned count); /* PX_E_FORMAT */
 
+/* Of lists that are in order of owner and id: ?cursor, and what pxi_write_next says of it; `next` NULL at the end. */
+bool pxi_param_owner_cursor(struct px_request *request, struct px_alert_cursor *cursorp);
+void pxi_write_owner_next(struct px_request *request, const struct px_alert_cursor *next);
+
 /* ---- the way out ---- */
 
 int pxi_answer_send(struct px_request *request);

@@ -35,6 +35,10 @@ enum px_access {
     X(POST, "/api/v1/channels/*", ALERTS, pxi_post_channel_verb)                                                       \
     X(PATCH, "/api/v1/channels/*", ALERTS, pxi_patch_channel)                                                          \
     X(DELETE, "/api/v1/channels/*", ALERTS, pxi_delete_channel)                                                        \
+    X(POST, "/api/v1/silences", ALERTS, pxi_post_silence)                                                              \
+    X(GET, "/api/v1/silences", ALERTS, pxi_get_silences)                                                               \
+    X(GET, "/api/v1/silences/*", ALERTS, pxi_get_silence)                                                              \
+    X(DELETE, "/api/v1/silences/*", ALERTS, pxi_delete_silence)                                                        \
     X(GET, "/api/v1/push-key", PUBLIC, pxi_get_push_key)                                                               \
     X(GET, "/api/v1/deliveries", ALERTS, pxi_get_deliveries)                                                           \
     X(POST, "/api/v1/deliveries:replay", ALERTS, pxi_post_replay)                                                      \
