@@ -6,6 +6,8 @@
 #include "engine/heritage.h"
 #include "engine/supervisor/supervisor.h"
 
+#define PXI_READERS_MAX 2
+
 /* One worker: what the supervisor knows of it besides its slot in shared memory. */
 struct pxi_worker {
     enum px_role role;
@@ -20,8 +22,10 @@ struct pxi_worker {
     unsigned failures;     /* deaths in a row without health in between */
     int64_t deaths_ns[10]; /* px_mono of the latest, a ring */
     unsigned death_count;
-    uint64_t held_epoch;   /* the old epoch at which its reader was seen last, and for how long it has been so */
-    int64_t held_ns;
+    struct {
+        uint64_t epoch;    /* the old one at which this reader was seen last, and for how long it has been so */
+        int64_t ns;
+    } held[PXI_READERS_MAX];
 };
 
 #define PXI_WORKERS_MAX PX_ROLE_SLOTS
@@ -76,6 +80,8 @@ bool pxi_process_ended(pid_t pid, uint64_t start_time, int timeout_ms);
 
 /* worker.c */
 void pxi_workers_plan(struct pxi_supervisor *supervisor);
+/* Its reader slots: its role's and, of a web worker, its live thread's. Returns how many. */
+unsigned pxi_worker_readers(const struct pxi_worker *worker, unsigned slots[PXI_READERS_MAX]);
 void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worker);
 void pxi_worker_reap(struct pxi_supervisor *supervisor, struct pxi_worker *worker);
 

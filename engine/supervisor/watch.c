@@ -40,25 +40,42 @@ static void watch_heart(struct pxi_supervisor *supervisor, struct pxi_worker *wo
         end_hang(worker, age_ns);
 }
 
-static void watch_reader(struct pxi_supervisor *supervisor, struct pxi_worker *worker, int64_t step_ns)
+/* Has the reader been at one old epoch for too long? */
+static bool holds_on(struct px_rcu_view domain, struct pxi_worker *worker, unsigned reader, unsigned slot,
+                     int64_t step_ns)
 {
-    struct px_rcu_view domain = supervisor->shm.domain;
-    uint64_t seen = px_load_relaxed(&domain.slots->reader[worker->slot].seen);
+    uint64_t seen = px_load_relaxed(&domain.slots->reader[slot].seen);
 
-    if (!px_rcu_behind(domain, worker->slot) || seen != worker->held_epoch) {
-        worker->held_epoch = seen;
-        worker->held_ns = 0;
-        return;
+    if (!px_rcu_behind(domain, slot) || seen != worker->held[reader].epoch) {
+        worker->held[reader].epoch = seen;
+        worker->held[reader].ns = 0;
+        return false;
     }
-    worker->held_ns += step_ns;
-    if (worker->held_ns <= HELD_NS)
-        return;
-    px_log(PX_LOG_WARN, "reader-stuck role=%s pid=%d held=%llu epoch=%llu ms=%lld action=kill",
-           px_role_name(worker->role), worker->pid, (unsigned long long)seen,
-           (unsigned long long)px_load_relaxed(&domain.rcu->epoch), (long long)(worker->held_ns / PX_NS_PER_MS));
-    worker->held_ns = 0;
+    worker->held[reader].ns += step_ns;
+    return worker->held[reader].ns > HELD_NS;
+}
+
+static void end_reader(struct pxi_supervisor *supervisor, struct pxi_worker *worker, unsigned reader, unsigned slot)
+{
+    px_log(PX_LOG_WARN, "reader-stuck role=%s pid=%d slot=%u held=%llu epoch=%llu ms=%lld action=kill",
+           px_role_name(worker->role), worker->pid, slot, (unsigned long long)worker->held[reader].epoch,
+           (unsigned long long)px_load_relaxed(&supervisor->shm.rcu->epoch),
+           (long long)(worker->held[reader].ns / PX_NS_PER_MS));
+    memset(worker->held, 0, sizeof(worker->held));
     px_stat_add(&supervisor->shm.stats[0], PX_STAT_READERS_STUCK, 1);
     send(worker, SIGKILL);
+}
+
+/* The kill ends all readers of the process, so one is enough. */
+static void watch_readers(struct pxi_supervisor *supervisor, struct pxi_worker *worker, int64_t step_ns)
+{
+    unsigned slots[PXI_READERS_MAX], count = pxi_worker_readers(worker, slots), stuck = count;
+
+    for (unsigned i = 0; i < count; i++)
+        if (holds_on(supervisor->shm.domain, worker, i, slots[i], step_ns))
+            stuck = i;
+    if (stuck < count)
+        end_reader(supervisor, worker, stuck, slots[stuck]);
 }
 
 void pxi_workers_watch(struct pxi_supervisor *supervisor)
@@ -76,6 +93,6 @@ void pxi_workers_watch(struct pxi_supervisor *supervisor)
             continue;
         }
         watch_heart(supervisor, worker);
-        watch_reader(supervisor, worker, step_ns);
+        watch_readers(supervisor, worker, step_ns);
     }
 }

@@ -155,8 +155,7 @@ static void watch_pid(struct pxi_supervisor *supervisor, struct pxi_worker *work
     PX_CHECK(epoll_ctl(supervisor->epoll_fd, EPOLL_CTL_ADD, worker->pidfd, &event) == 0);
 }
 
-/* A web worker has two: its role's, and its live thread's. */
-static unsigned readers_of(const struct pxi_worker *worker, unsigned slots[2])
+unsigned pxi_worker_readers(const struct pxi_worker *worker, unsigned slots[PXI_READERS_MAX])
 {
     slots[0] = worker->slot;
     slots[1] = PX_RCU_SLOT_LIVE + worker->number;
@@ -165,7 +164,7 @@ static unsigned readers_of(const struct pxi_worker *worker, unsigned slots[2])
 
 static void readers_assign(struct px_rcu_view domain, const struct pxi_worker *worker, pid_t pid, uint32_t incarnation)
 {
-    unsigned slots[2], count = readers_of(worker, slots);
+    unsigned slots[PXI_READERS_MAX], count = pxi_worker_readers(worker, slots);
 
     for (unsigned i = 0; i < count; i++)
         px_rcu_assign(domain, slots[i], pid, incarnation);
@@ -173,7 +172,7 @@ static void readers_assign(struct px_rcu_view domain, const struct pxi_worker *w
 
 static void readers_forked(struct px_rcu_view domain, const struct pxi_worker *worker, pid_t pid)
 {
-    unsigned slots[2], count = readers_of(worker, slots);
+    unsigned slots[PXI_READERS_MAX], count = pxi_worker_readers(worker, slots);
 
     for (unsigned i = 0; i < count; i++)
         px_rcu_forked(domain, slots[i], pid, pxi_start_time(pid));
@@ -181,7 +180,7 @@ static void readers_forked(struct px_rcu_view domain, const struct pxi_worker *w
 
 static void readers_reaped(struct px_rcu_view domain, const struct pxi_worker *worker)
 {
-    unsigned slots[2], count = readers_of(worker, slots);
+    unsigned slots[PXI_READERS_MAX], count = pxi_worker_readers(worker, slots);
 
     for (unsigned i = 0; i < count; i++)
         px_rcu_reaped(domain, slots[i]);
@@ -211,7 +210,7 @@ void pxi_worker_fork(struct pxi_supervisor *supervisor, struct pxi_worker *worke
     }
     worker->pid = pid;
     worker->aborted.ns = 0;
-    worker->held_ns = 0;
+    memset(worker->held, 0, sizeof(worker->held));
     readers_forked(supervisor->shm.domain, worker, pid);
     px_store_release(&slot->pid, pid);
     watch_pid(supervisor, worker);
