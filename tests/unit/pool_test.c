@@ -199,9 +199,11 @@ static long look(const struct world *world)
     return bad;
 }
 
-/* Two deaths and a survivor; with `reader`, one stays inside a section from before the first death until after the last
- * takeover. */
-static long one_schedule(int a, int b, bool reader)
+/*
+ * Deaths and a survivor; with `reader`, one stays inside a section from before the first death until after the last
+ * takeover. With `no_grace`, the control, the reader is not waited for.
+ */
+static long one_schedule(const int *after, unsigned deaths, bool reader, bool no_grace)
 {
     struct world *world = world_new(NODES);
     struct px_pool_owner owner;
@@ -213,15 +215,16 @@ static long one_schedule(int a, int b, bool reader)
     replace(&owner, &world->root[0], ++number);
     if (reader)
         px_rcu_online(world->domain, 3);
+    if (no_grace)
+        world->domain.slots->reader[3].seen = 0;
     node = node_pool_at(&world->pool, world->root[0]);
     held = node->word[0];
     px_pool_disown(&owner);
-    life(world, &owner, a, &number);
-    bad += look(world);
-    px_pool_disown(&owner);
-    life(world, &owner, b, &number);
-    bad += look(world);
-    px_pool_disown(&owner);
+    for (unsigned i = 0; i < deaths; i++) {
+        life(world, &owner, after[i], &number);
+        bad += look(world);
+        px_pool_disown(&owner);
+    }
     own(world, &owner);
     bad += reader && (node->word[0] != held || node->word[1] != held || node->word[2] != held);
     check_account(&owner, NODES);
@@ -235,9 +238,10 @@ static long one_schedule(int a, int b, bool reader)
     return bad;
 }
 
+enum { MOST = 150 }; /* more stores than a life has */
+
 START_TEST(every_death_of_the_owner)
 {
-    enum { MOST = 150 }; /* more stores than a life has */
     struct world *world = world_new(NODES);
     struct px_pool_owner owner;
     uint64_t number = 0;
@@ -248,11 +252,31 @@ START_TEST(every_death_of_the_owner)
     world_free(world);
     for (int a = 0; a < MOST; a++)
         for (int b = 0; b < MOST; b += 1 + a % 2) {
-            bad += one_schedule(a, b, false) + one_schedule(a, b, true);
+            bad += one_schedule((int[]){a, b}, 2, false, false) + one_schedule((int[]){a, b}, 2, true, false);
             schedules += 2;
         }
     ck_assert_int_gt(schedules, 30000);
     ck_assert_int_eq(bad, 0);
+}
+END_TEST
+
+/* Three deaths deep; the steps have no common divisor, so that over all of it every store is met in every place. */
+START_TEST(three_deaths_of_the_owner)
+{
+    long bad = 0, seen = 0;
+
+    for (int a = 0; a < MOST; a++)
+        for (int b = a % 5; b < MOST; b += 5)
+            for (int c = (a + b) % 11; c < MOST; c += 11) {
+                int after[] = {a, b, c};
+
+                bad += one_schedule(after, 3, (a + b + c) % 2, false);
+            }
+    ck_assert_int_eq(bad, 0);
+    for (int a = 0; a < MOST; a += 10)
+        for (int b = 0; b < MOST; b += 10)
+            seen += one_schedule((int[]){a, b, (a + b) % MOST}, 3, true, true);
+    ck_assert_int_gt(seen, 0);
 }
 END_TEST
 
@@ -396,6 +420,7 @@ int main(void)
     tcase_add_test(tcase, foreign_memory_and_wild_indices_are_refused);
     tcase_add_test(tcase, a_reader_holds_what_it_reached);
     tcase_add_test(tcase, every_death_of_the_owner);
+    tcase_add_test(tcase, three_deaths_of_the_owner);
     tcase_add_test(tcase, without_a_grace_period_it_is_seen);
     tcase_add_test(tcase, misuse_is_fatal);
 #ifdef PX_ASAN

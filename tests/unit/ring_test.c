@@ -69,35 +69,40 @@ static long read_far_end(const struct px_ring *ring)
     return bad;
 }
 
-/* In a function of its own, so that no local of the caller is lost in the jump. */
-static bool __attribute__((noinline)) producer_life(struct px_ring *ring, struct px_ring_yard *yard, int stores)
+/* Takes over and publishes. In a function of its own, so that no local of the caller is lost in the jump. */
+static bool __attribute__((noinline))
+producer_life(struct px_ring *ring, struct px_ring_yard *yard, int stores, bool lower_intent)
 {
     return CRASH_AFTER(stores, {
+        if (lower_intent)
+            px_store_relaxed(&ring->intent, ring->tail);
+        px_ring_takeover(ring, yard);
         publish(ring, yard, 3);
         publish(ring, yard, 2);
         publish(ring, yard, 1);
     });
 }
 
+#define RING_STORES 48 /* more than a life has */
+
 static long enumerate(uint64_t first, bool lower_intent)
 {
     static struct px_ring_yard yard;
     long bad = 0;
 
-    for (int a = 0; a < 40; a++)
-        for (int b = 0; b < 40; b++)
-            for (int c = 0; c < 40; c += 3) {
+    for (int a = 0; a < RING_STORES; a++)
+        for (int b = 0; b < RING_STORES; b++)
+            for (int c = 0; c < RING_STORES; c++) {
                 struct px_ring *ring = ring_new(first);
                 int deaths[] = {a, b, c};
 
                 publish(ring, &yard, CAPACITY);
                 for (unsigned life = 0; life < 3; life++) {
-                    producer_life(ring, &yard, deaths[life]);
-                    if (lower_intent)
-                        ring->intent = ring->tail;
-                    px_ring_takeover(ring, &yard);
+                    producer_life(ring, &yard, deaths[life], lower_intent);
                     bad += read_far_end(ring);
                 }
+                producer_life(ring, &yard, RING_STORES, lower_intent);
+                bad += read_far_end(ring);
                 free(ring);
             }
     return bad;
@@ -105,6 +110,11 @@ static long enumerate(uint64_t first, bool lower_intent)
 
 START_TEST(every_death_of_the_producer)
 {
+    static struct px_ring_yard yard;
+    struct px_ring *ring = ring_new(0);
+
+    ck_assert(!producer_life(ring, &yard, RING_STORES, true));
+    free(ring);
     ck_assert_int_eq(enumerate(16, false), 0);
     ck_assert_int_eq(enumerate((UINT64_C(1) << 32) - 10, false), 0);
     ck_assert_int_gt(enumerate(16, true), 0); /* the control: a successor that lowers intent */
@@ -211,36 +221,114 @@ START_TEST(queue_is_lossless_and_bounded)
 }
 END_TEST
 
-static bool __attribute__((noinline)) pusher_life(struct px_queue *queue, int stores)
+/*
+ * Both sides die after every store, three deaths deep each, in turns. A pusher goes on behind the last record that its
+ * predecessor has pushed; a popper acts, then consumes. The controls consume first, or tell of a record before it is
+ * whole.
+ */
+enum queue_control { RIGHT, CONSUME_FIRST, TAIL_FIRST };
+
+#define PUSHED      3 /* a life */
+#define PUSHER_MOST (PUSHED * 5 + 1)
+#define POPPER_MOST (CAPACITY + 1)
+
+struct acts {
+    uint64_t number; /* the newest that was acted on */
+    long wrong, again;
+};
+
+static void push_tail_first(struct px_queue *queue, uint64_t number)
+{
+    struct event event = {{number, number, number, number}};
+    uint64_t tail = queue->tail;
+
+    px_store_release(&queue->tail, tail + 1);
+    px_words_store(record_at(queue, tail), event.word, (unsigned)queue->record_words);
+}
+
+static bool __attribute__((noinline)) pusher_life(struct px_queue *queue, int stores, enum queue_control control)
 {
     return CRASH_AFTER(stores, {
-        push(queue, 2);
-        push(queue, 3);
+        for (unsigned i = 0; i < PUSHED; i++)
+            if (control == TAIL_FIRST)
+                push_tail_first(queue, px_queue_tail(queue));
+            else
+                push(queue, px_queue_tail(queue));
     });
 }
 
-START_TEST(queue_survives_every_death_of_its_producer)
+/* Every record holds its position, so that what has been lost, torn or come in another order is seen. */
+static void act(struct acts *acts, const struct event *event)
 {
-    for (int death = 0; death < 12; death++) {
-        struct px_queue *queue = queue_new(5);
+    for (unsigned w = 1; w < 4; w++)
+        acts->wrong += event->word[w] != event->word[0];
+    acts->again += event->word[0] == acts->number;
+    acts->wrong += event->word[0] != acts->number && event->word[0] != acts->number + 1;
+    acts->number = event->word[0];
+}
+
+static bool __attribute__((noinline))
+popper_life(struct px_queue *queue, int stores, enum queue_control control, struct acts *acts)
+{
+    return CRASH_AFTER(stores, {
         struct event event;
-        uint64_t expected = 1;
 
-        push(queue, 1);
-        bool died = pusher_life(queue, death);
-
-        if (died && px_queue_length(queue) < 2) /* the successor does what was not done */
-            push(queue, 2);
-        if (died && px_queue_length(queue) < 3)
-            push(queue, 3);
-        for (; px_queue_peek(queue, 0, &event) == 0; expected++) {
-            ck_assert_uint_eq(event.word[0], expected);
-            ck_assert_uint_eq(event.word[3], expected);
-            px_queue_consume(queue, 1);
+        while (px_queue_peek(queue, 0, &event) == 0) {
+            if (control == CONSUME_FIRST) {
+                px_queue_consume(queue, 1);
+                crash_count(); /* dies between the two */
+            }
+            act(acts, &event);
+            if (control != CONSUME_FIRST)
+                px_queue_consume(queue, 1);
         }
-        ck_assert_uint_eq(expected, 4);
-        free(queue);
-    }
+    });
+}
+
+static void enumerate_queue(uint64_t first, enum queue_control control, struct acts *total)
+{
+    enum { POPPERS = POPPER_MOST * POPPER_MOST * POPPER_MOST };
+
+    for (int pushers = 0; pushers < PUSHER_MOST * PUSHER_MOST * PUSHER_MOST; pushers++)
+        for (int poppers = pushers % 7; poppers < POPPERS;
+             poppers += 7) { /* all of them within seven schedules of pushers */
+            struct px_queue *queue = queue_new(first);
+            struct acts acts = {.number = first - 1};
+            int push_after[] = {pushers % PUSHER_MOST, pushers / PUSHER_MOST % PUSHER_MOST,
+                                pushers / PUSHER_MOST / PUSHER_MOST};
+            int pop_after[] = {poppers % POPPER_MOST, poppers / POPPER_MOST % POPPER_MOST,
+                               poppers / POPPER_MOST / POPPER_MOST};
+
+            for (unsigned life = 0; life < 3; life++) {
+                pusher_life(queue, push_after[life], control);
+                popper_life(queue, pop_after[life], control, &acts);
+            }
+            pusher_life(queue, PUSHER_MOST, control);
+            popper_life(queue, 2 * POPPER_MOST, control, &acts);
+            total->wrong += acts.wrong + (acts.number != px_queue_tail(queue) - 1) + (px_queue_length(queue) != 0);
+            total->again += acts.again;
+            free(queue);
+        }
+}
+
+START_TEST(every_death_of_both_ends_of_a_queue)
+{
+    static const uint64_t starts[] = {5, (UINT64_C(1) << 32) - 4, UINT64_MAX - 4};
+    struct acts acts = {0}, lost = {0}, torn = {0};
+    struct px_queue *queue = queue_new(0);
+
+    ck_assert(!pusher_life(queue, PUSHER_MOST, RIGHT));
+    ck_assert(!popper_life(queue, POPPER_MOST, RIGHT, &acts));
+    free(queue);
+    acts = (struct acts){0};
+    for (unsigned i = 0; i < PX_COUNT_OF(starts); i++)
+        enumerate_queue(starts[i], RIGHT, &acts);
+    ck_assert_int_eq(acts.wrong, 0);
+    ck_assert_int_gt(acts.again, 0); /* at least once is all that is promised, and it did happen */
+    enumerate_queue(5, CONSUME_FIRST, &lost);
+    ck_assert_int_gt(lost.wrong, 0);
+    enumerate_queue(5, TAIL_FIRST, &torn);
+    ck_assert_int_gt(torn.wrong, 0);
 }
 END_TEST
 
@@ -256,7 +344,7 @@ int main(void)
     tcase_add_test(tcase, a_slow_reader_is_told);
     tcase_add_test(tcase, threads_with_sleep_and_wake);
     tcase_add_test(tcase, queue_is_lossless_and_bounded);
-    tcase_add_test(tcase, queue_survives_every_death_of_its_producer);
+    tcase_add_test(tcase, every_death_of_both_ends_of_a_queue);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);
