@@ -101,7 +101,7 @@ int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_f
         return error;
     }
     db->families = count;
-    return 0;
+    return chmod(path, 0700) < 0 ? PX_E_IO : 0; /* RocksDB's files are open to everybody, and hold secrets that sign */
 }
 
 int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families, unsigned count, size_t buffer_bytes)

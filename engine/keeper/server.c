@@ -4,11 +4,13 @@
  * that breaks the rules, or does not take its answer while it asks for more, hurts itself alone.
  */
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -349,10 +351,18 @@ static void *serve(void *context)
 
 /* ---- start and end ---- */
 
-static int listen_on(const char *data, int *fdp)
+/* notify may have a user of its own: it and nobody else is let in besides. */
+static int let_in(const struct px_config *config, const char *path)
+{
+    const struct passwd *user = config->notify.user[0] && geteuid() == 0 ? getpwnam(config->notify.user) : NULL;
+
+    return user && (chown(path, (uid_t)-1, user->pw_gid) < 0 || chmod(path, 0660) < 0) ? PX_E_SYSTEM : 0;
+}
+
+static int listen_on(const struct px_config *config, int *fdp)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", data, PX_KEEPER_SOCKET);
+    int n = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", config->data, PX_KEEPER_SOCKET);
 
     if (n < 0 || (size_t)n >= sizeof address.sun_path)
         return PX_E_TOO_LARGE;
@@ -365,7 +375,7 @@ static int listen_on(const char *data, int *fdp)
         close(*fdp);
         return PX_E_SYSTEM;
     }
-    return 0;
+    return let_in(config, address.sun_path);
 }
 
 int pxi_server_create(struct pxi_keeper *keeper, struct pxi_server **serverp)
@@ -378,7 +388,7 @@ int pxi_server_create(struct pxi_keeper *keeper, struct pxi_server **serverp)
     server->keeper = keeper;
     for (unsigned i = 0; i < CLIENTS; i++)
         server->client[i].fd = -1;
-    int error = listen_on(keeper->heritage->config->data, &server->listen_fd);
+    int error = listen_on(keeper->heritage->config, &server->listen_fd);
     if (error) {
         free(server);
         return error;

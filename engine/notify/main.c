@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/notify/cage.h"
 #include "engine/notify/notify_private.h"
 
 #define POLL_NS       (250 * PX_NS_PER_MS) /* tests and replays make no event: somebody has to look */
@@ -32,16 +33,20 @@ static void read_password(struct pxi_notify *notify)
 
 static int notify_init(struct pxi_notify *notify, const struct px_heritage *heritage)
 {
+    struct px_cage cage;
+
     notify->heritage = heritage;
     notify->stats = px_heritage_stats(heritage);
     notify->fresh = true;
     read_password(notify);
-    int error = px_reader_create(heritage->config->data, &notify->reader);
+    if (heritage->config->notify.vapid_subject[0] && pxi_vapid_open(heritage->config->data, &notify->vapid) != 0)
+        px_log(PX_LOG_ERROR, "push_off"); /* the others must be told all the same; each attempt says why */
+    int error = px_cage_enter(heritage->config, &cage); /* what only the engine's own rights can read has been read */
+    if (!error)
+        error = px_reader_create(cage.data[0] ? cage.data : heritage->config->data, &notify->reader);
     if (error)
         return error;
     px_reader_timeout_set(notify->reader, KEEPER_MS);
-    if (heritage->config->notify.vapid_subject[0] && pxi_vapid_open(heritage->config->data, &notify->vapid) != 0)
-        px_log(PX_LOG_ERROR, "push_off"); /* the others must be told all the same; each attempt says why */
     error = pxi_flights_init(notify);
     return error ? error : pxi_waker_start(notify);
 }

@@ -100,19 +100,23 @@ def certificate(folder, name):
 
 
 class Test:
-    """`limits`, `smtp` and `notify` are more members for those mappings of the configuration."""
+    """`limits`, `smtp` and `notify` are more members for those mappings of the configuration; {password} and {ca} are files."""
 
     def __init__(self, limits="", smtp="", notify=""):
         self.folder = tempfile.TemporaryDirectory(prefix="px-notify-")
         os.chmod(self.folder.name, 0o755)  # notify may have rights of its own
         self.known, self.unknown = (certificate(self.folder.name, name) for name in ("known", "unknown"))
+        self.password = pathlib.Path(self.folder.name) / "password"
+        self.password.write_text("secret words\n")
+        self.password.chmod(0o600)
         self.sink = Sink()
         self.mail_port = harness.free_port()
         self.venue = harness.Venue("--symbols", "BTCUSDT,ETHUSDT", "--rate", "200", "--seed", "5")
         self.engine = harness.Engine([f'name: binance, dialect: binance, url: "{self.venue.url}", {RECEIPT}'],
                                      ["symbol: BTC-USDT, decimals: 2, size_decimals: 8, sources: {binance: BTCUSDT}",
                                       "symbol: ETH-USDT, decimals: 2, size_decimals: 8, sources: {binance: ETHUSDT}"],
-                                     extra=NOTIFY.format(mail=self.mail_port, ca=self.known, limits=limits, smtp=smtp, notify=notify))
+                                     extra=NOTIFY.format(mail=self.mail_port, ca=self.known, limits=limits, notify=notify,
+                                                         smtp=smtp.format(password=self.password, ca=self.known)))
 
     def call(self, method, path, body=None, wanted=None, **options):
         status, answer, headers = self.engine.request(method, "/api/v1" + path, body, key=True, **options)
