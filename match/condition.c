@@ -194,7 +194,7 @@ static int add_to(struct making *making, int64_t value, __int128 by, int64_t *su
     return 0;
 }
 
-/* The hysteresis at the series' scale, rounded up: a value is back only when the exact one is. Exact levels may lie between mantissas. */
+/* The hysteresis at the series' scale, rounded up: a value is back only when the exact one is. */
 static int width(struct making *making, const struct px_leg *leg, unsigned scale, int64_t *widthp)
 {
     const struct px_rule *rule = making->rule;
@@ -211,17 +211,49 @@ static int width(struct making *making, const struct px_leg *leg, unsigned scale
     return add_to(making, 0, (exact + unit - 1) / unit, widthp);
 }
 
+/* level + sign * hysteresis as texts, exactly, then rounded to the series' scale. PX_E_*: the numbers have too many digits for that. */
+static int exact_edge(struct making *making, const char *text, unsigned scale, int sign, bool up, __int128 *edgep)
+{
+    struct px_text level_text = px_text_of(text), by_text = px_text_of(making->rule->hysteresis);
+    unsigned fine = (unsigned)PX_MAX(PX_MAX(px_decimal_scale(level_text), px_decimal_scale(by_text)), (int)scale);
+    int64_t at, by;
+
+    if (fine > PX_SCALE_MAX)
+        return PX_E_OVERFLOW;
+    int error = px_decimal_parse(level_text, fine, PX_ROUND_EXACT, &at);
+    if (!error)
+        error = px_decimal_parse(by_text, fine, PX_ROUND_EXACT, &by);
+    if (error)
+        return error;
+    __int128 sum = (__int128)at + sign * (__int128)by, unit = px_pow10(fine - scale), rest = sum % unit;
+    *edgep = sum / unit + (up && rest > 0) - (!up && rest < 0);
+    return 0;
+}
+
+/* Where a value is back: at level + sign * hysteresis; a percentage is a whole number of mantissas already. */
+static int edge(struct making *making, const char *text, const struct px_leg *leg, int sign, bool up, int64_t plus, int64_t *edgep)
+{
+    unsigned scale = px_series_scale(leg->series, making->asset_scale);
+    int64_t h, at;
+    __int128 exact;
+
+    int error = width(making, leg, scale, &h);
+    if (!error && !making->rule->hysteresis_pct && exact_edge(making, text, scale, sign, up, &exact) == 0)
+        return add_to(making, plus, exact, edgep);
+    if (!error)
+        error = level(making, PX_RULE_LEVEL, 0, text, scale, up ? PX_ROUND_UP : PX_ROUND_DOWN, &at);
+    return error ? error : add_to(making, at, sign * (__int128)h + plus, edgep);
+}
+
 /*
  * Where it waits. Without hysteresis that is where the condition holds. With h it ends at c <= L - h or c >= L + h, of the exact L; of
  * what is armed again inside of a channel, h within it.
  */
 static int hold(struct making *making, const struct px_condition *condition, struct px_leg *leg)
 {
-    unsigned scale = px_series_scale(leg->series, making->asset_scale);
     bool inward = leg->op == PX_OP_OUTSIDE_CHANNEL || leg->op == PX_OP_EXITING_CHANNEL;
-    const char *upper = px_op_has_two_levels(leg->op) ? condition->upper : condition->level;
-    int64_t h = 0, below, above;
-    int error;
+    const char *lower = condition->level, *upper = px_op_has_two_levels(leg->op) ? condition->upper : condition->level;
+    int error = 0;
 
     leg->hold_a = leg->a;
     leg->hold_b = leg->b;
@@ -231,15 +263,10 @@ static int hold(struct making *making, const struct px_condition *condition, str
         return wrong(making, PX_RULE_HYSTERESIS, 0, "goes with a single condition");
     if (leg->op == PX_OP_STALE)
         return wrong(making, PX_RULE_HYSTERESIS, 0, "does not go with stale: any tick arms it again");
-    error = width(making, leg, scale, &h);
-    if (!error)
-        error = level(making, PX_RULE_LEVEL, 0, condition->level, scale, PX_ROUND_DOWN, &below);
-    if (!error)
-        error = level(making, PX_RULE_UPPER, 0, upper, scale, PX_ROUND_UP, &above);
-    if (!error && leg->a != INT64_MIN)
-        error = inward ? add_to(making, leg->a, h, &leg->hold_a) : add_to(making, below, 1 - (__int128)h, &leg->hold_a);
+    if (leg->a != INT64_MIN)
+        error = inward ? edge(making, lower, leg, 1, true, 0, &leg->hold_a) : edge(making, lower, leg, -1, false, 1, &leg->hold_a);
     if (!error && leg->b != INT64_MAX)
-        error = inward ? add_to(making, leg->b, -(__int128)h, &leg->hold_b) : add_to(making, above, (__int128)h - 1, &leg->hold_b);
+        error = inward ? edge(making, upper, leg, -1, false, 0, &leg->hold_b) : edge(making, upper, leg, 1, true, -1, &leg->hold_b);
     if (!error && inward && leg->hold_a > leg->hold_b)
         return wrong(making, PX_RULE_HYSTERESIS, 0, "must leave some of the channel, or it is never armed again");
     return error;

@@ -1,0 +1,469 @@
+/*
+ * The book against the oracle over random schedules: alerts of every kind, jumps, cancels, pauses, a keeper that lags behind the evaluator and dies
+ * at any commit. The fires must be the same, each with its number and position.
+ *
+ *     match_oracle_test [--seeds A..B | --count N] [--control checkpoint|near]
+ *
+ * A control breaks the protocol on purpose; then the test passes when it finds differences.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "tests/match_ram.h"
+#include "tests/model/match_oracle.h"
+
+#define STEPS 160
+#define QUEUE 8192
+
+enum control { NONE, NO_CHECKPOINT, EARLY_NEAR };
+
+static const uint8_t series_used[] = {PX_SERIES_LAST, PX_SERIES_BID, PX_SERIES_MID, PX_SERIES_TWAP_1M,
+                                      PX_SERIES_CLOSE_1M, PX_SERIES_RISE_1M, PX_SERIES_FALL_PCT_1M, PX_SERIES_AGE};
+
+struct near {
+    int64_t up, down;
+    uint64_t heard, told;
+};
+
+struct durable { /* what survives the keeper, beside the index */
+    uint64_t checkpoint; /* hits of the queue that are done */
+    struct oracle_fire fire[ORACLE_FIRES];
+    unsigned fires;
+    bool ended[ORACLE_ALERTS];
+};
+
+struct world {
+    uint64_t seed;
+    enum control control;
+    struct ram ram;
+    struct px_book *book;
+    struct oracle oracle;
+    struct near near[ORACLE_ASSETS][PX_SERIES];
+    struct px_hit queue[QUEUE];
+    uint64_t told, heard; /* put into the queue; taken by the keeper */
+    uint64_t position;
+    int64_t time_ns;
+    struct durable disk;
+    struct oracle_fire pending[ORACLE_FIRES];
+    unsigned pendings, group_most, in_group;
+    bool doomed; /* the next commit in the middle of a hit is the last thing that this keeper does */
+    bool dying;
+};
+
+static uint64_t dice(struct world *world, uint64_t n)
+{
+    world->seed = world->seed * 6364136223846793005u + 1442695040888963407u;
+    return (world->seed >> 33) % n;
+}
+
+/* ---- the keeper's side ---- */
+
+static void keep_fire(struct world *world, uint64_t alert, uint64_t number, uint64_t position)
+{
+    PX_CHECK(world->pendings < ORACLE_FIRES);
+    world->pending[world->pendings++] = (struct oracle_fire){(uint32_t)alert, (uint32_t)number, position};
+}
+
+static int on_fire(void *ctx, const struct px_fired *fired)
+{
+    struct world *world = ctx;
+
+    if (world->in_group >= world->group_most)
+        return PX_E_AGAIN;
+    world->in_group++;
+    keep_fire(world, fired->alert.lo, fired->fire_number, fired->hit->position);
+    return 0;
+}
+
+static void on_expired(void *ctx, struct px_alert_id alert)
+{
+    (void)ctx;
+    (void)alert;
+}
+
+static void on_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, int64_t down)
+{
+    struct near *near = &((struct world *)ctx)->near[asset][series];
+
+    near->up = up;
+    near->down = down;
+}
+
+/* A commit: rows, fires and checkpoint at once. What a dying keeper would do after it is lost. */
+static int commit(void *ctx)
+{
+    struct world *world = ctx;
+
+    if (world->dying)
+        return PX_E_CLOSED;
+    ram_settle(&world->ram);
+    for (unsigned i = 0; i < world->pendings; i++)
+        world->disk.fire[world->disk.fires++] = world->pending[i];
+    world->pendings = world->in_group = 0;
+    if (world->control != NO_CHECKPOINT || !world->doomed)
+        world->disk.checkpoint = world->heard;
+    if (world->doomed) {
+        world->dying = true;
+        return PX_E_CLOSED;
+    }
+    for (px_asset_id asset = 0; asset < ORACLE_ASSETS; asset++)
+        for (unsigned i = 0; i < PX_SERIES; i++)
+            world->near[asset][i].heard = world->disk.checkpoint;
+    px_book_settled(world->book);
+    return 0;
+}
+
+/* The index calls of the book go to the commit above. */
+static struct world *the_world;
+
+static int settle_world(void *ctx)
+{
+    (void)ctx;
+    return commit(the_world);
+}
+
+static void open_book(struct world *world)
+{
+    struct px_index index = ram_index(&world->ram);
+    struct px_book_out out = {world, on_fire, on_expired, on_near};
+    uint32_t width = 2 + (uint32_t)dice(world, 10);
+
+    index.settle = settle_world;
+    PX_CHECK(px_book_create(ORACLE_ASSETS, dice(world, 2) ? 1 << 20 : 1024, &index, &out, &world->book) == 0);
+    px_book_widths(world->book, width, width * 4);
+    for (px_asset_id asset = 0; asset < ORACLE_ASSETS; asset++)
+        for (unsigned i = 0; i < PX_COUNT_OF(series_used); i++)
+            PX_CHECK(px_book_load(world->book, asset, series_used[i]) == 0);
+}
+
+static void die(struct world *world)
+{
+    world->ram.ops = 0;
+    world->pendings = world->in_group = 0;
+    world->doomed = world->dying = false;
+    px_book_destroy(&world->book);
+    world->heard = world->disk.checkpoint;
+    open_book(world);
+}
+
+static void hear_one(struct world *world)
+{
+    uint32_t stage = 0;
+
+    int error = px_book_apply(world->book, &world->queue[world->heard % QUEUE], 1, &stage);
+    if (world->dying) {
+        die(world);
+        return;
+    }
+    PX_CHECK(error == 0);
+    world->heard++;
+}
+
+static void drain(struct world *world)
+{
+    world->doomed = false;
+    while (world->heard < world->told)
+        hear_one(world);
+    PX_CHECK(commit(world) == 0);
+}
+
+/* ---- the evaluator's side ---- */
+
+static int64_t factor_of(unsigned series)
+{
+    int64_t factor = 1;
+
+    for (unsigned i = px_series_scale(series, 0); i > 0; i--)
+        factor *= 10;
+    return factor;
+}
+
+static bool reached(const struct near *near, int64_t value)
+{
+    return value >= near->up || value <= near->down || near->heard < near->told;
+}
+
+static void one_value(struct world *world, px_asset_id asset, unsigned series, int64_t value)
+{
+    struct near *near = &world->near[asset][series];
+    struct oracle_moment moment = {world->position, world->time_ns};
+    int64_t prev = world->oracle.value[asset][series];
+
+    oracle_value(&world->oracle, asset, series, value, &moment);
+    if (!reached(near, value))
+        return;
+    PX_CHECK(world->told - world->disk.checkpoint < QUEUE);
+    world->queue[world->told++ % QUEUE] = (struct px_hit){.asset = asset,
+                                                          .series = series,
+                                                          .value = value,
+                                                          .prev = prev,
+                                                          .time_ns = world->time_ns,
+                                                          .matched_ns = world->time_ns,
+                                                          .position = world->position};
+    near->told = world->told;
+    if (world->control == EARLY_NEAR) { /* as if it had gone from the front before anything is committed */
+        near->heard = world->told;
+        near->up = INT64_MAX;
+        near->down = INT64_MIN;
+    }
+}
+
+static void one_moment(struct world *world)
+{
+    px_asset_id asset = (px_asset_id)dice(world, ORACLE_ASSETS);
+
+    world->position++;
+    world->time_ns += (int64_t)(1 + dice(world, 20)) * PX_NS_PER_S;
+    for (unsigned i = 0; i < PX_COUNT_OF(series_used); i++) {
+        unsigned series = series_used[i];
+        int64_t factor = factor_of(series), last = world->oracle.value[asset][series];
+        int64_t value = dice(world, 5) == 0 || last == PX_PRICE_NONE ? (int64_t)dice(world, 24) * factor
+                                                                    : last + ((int64_t)dice(world, 7) - 3) * factor;
+
+        if (dice(world, 8) == 0 && factor > 1)
+            value += factor / 2;
+        if (dice(world, 2))
+            one_value(world, asset, series, PX_MAX(value, 0));
+    }
+}
+
+/* ---- commands ---- */
+
+static void text_of(int64_t halves, char text[PX_LEVEL_SIZE])
+{
+    snprintf(text, PX_LEVEL_SIZE, "%lld%s", (long long)halves / 2, halves % 2 ? ".5" : "");
+}
+
+static void random_condition(struct world *world, struct oracle_alert *alert, unsigned at)
+{
+    static const uint8_t sources[] = {PX_SOURCE_LAST, PX_SOURCE_LAST, PX_SOURCE_BID, PX_SOURCE_MID, PX_SOURCE_TWAP_1M};
+    static const uint8_t ops[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, PX_OP_MOVING_UP, PX_OP_MOVING_DOWN_PCT, PX_OP_STALE};
+    struct px_condition *condition = &alert->rule.condition[at];
+
+    condition->op = ops[dice(world, PX_COUNT_OF(ops))];
+    condition->source = sources[dice(world, PX_COUNT_OF(sources))];
+    alert->lo2[at] = 2 + (int64_t)dice(world, 40);
+    alert->hi2[at] = alert->lo2[at] + 2 + (int64_t)dice(world, 14);
+    if (condition->op == PX_OP_STALE) {
+        condition->source = PX_SOURCE_LAST;
+        alert->lo2[at] += alert->lo2[at] % 2;
+        condition->window_s = (uint32_t)alert->lo2[at] / 2;
+        return;
+    }
+    text_of(alert->lo2[at], condition->level);
+    if (condition->op >= PX_OP_MOVING_UP) {
+        condition->source = PX_SOURCE_LAST;
+        condition->window_s = 60;
+    }
+    if (px_op_has_two_levels(condition->op))
+        text_of(alert->hi2[at], condition->upper);
+}
+
+static void random_rule(struct world *world, struct oracle_alert *alert)
+{
+    struct px_rule *rule = &alert->rule;
+
+    *alert = (struct oracle_alert){.asset = (px_asset_id)dice(world, ORACLE_ASSETS)};
+    rule->conditions = dice(world, 4) == 0 ? (uint8_t)(2 + dice(world, 4)) : 1;
+    for (unsigned i = 0; i < rule->conditions; i++)
+        random_condition(world, alert, i);
+    rule->frequency = (uint8_t)(dice(world, 3) == 0 ? PX_FREQUENCY_ONCE : PX_FREQUENCY_ONCE + dice(world, 5));
+    if (rule->frequency == PX_FREQUENCY_ONCE_PER_BAR || rule->frequency == PX_FREQUENCY_ONCE_PER_BAR_CLOSE)
+        rule->bar_s = 60;
+    if (rule->frequency == PX_FREQUENCY_ONCE_PER_BAR_CLOSE)
+        for (unsigned i = 0; i < rule->conditions; i++)
+            rule->condition[i].source = PX_SOURCE_LAST;
+    if (dice(world, 4) == 0)
+        rule->cooldown_ns = (int64_t)(1 + dice(world, 90)) * PX_NS_PER_S;
+    if (dice(world, 4) == 0)
+        rule->max_fires = 1 + dice(world, 4);
+    if (dice(world, 8) == 0)
+        rule->expires_ns = world->time_ns + (int64_t)(1 + dice(world, 600)) * PX_NS_PER_S;
+    if (rule->conditions == 1 && rule->condition[0].op != PX_OP_STALE && dice(world, 3) == 0) {
+        alert->h2 = 1 + (int64_t)dice(world, 8);
+        text_of(alert->h2, rule->hysteresis);
+    }
+}
+
+static void put_alert(struct world *world, unsigned at, struct px_plan *plan)
+{
+    struct oracle_alert *alert = &world->oracle.alert[at];
+    struct oracle_moment moment = {world->position, world->time_ns};
+    struct px_moment now = {world->position, world->time_ns, world->time_ns};
+
+    for (unsigned i = 0; i < plan->legs; i++)
+        px_book_attend(world->book, alert->asset, plan->leg[i].series);
+    oracle_arm(&world->oracle, at, &moment);
+    enum px_verdict verdict = px_plan_arm(plan, world->oracle.value[alert->asset], &now);
+    if (verdict == PX_VERDICT_FIRES || verdict == PX_VERDICT_LAST)
+        keep_fire(world, at, plan->fires, world->position);
+    plan->young_generation = 1;
+    plan->young_position = world->position;
+    if (verdict != PX_VERDICT_LAST && verdict != PX_VERDICT_EXPIRED)
+        PX_CHECK(px_book_add(world->book, (struct px_alert_id){1, at}, alert->asset, plan) == 0);
+    world->doomed = false;
+    PX_CHECK(commit(world) == 0);
+}
+
+static void add_one(struct world *world, unsigned at)
+{
+    struct oracle_alert *alert = &world->oracle.alert[at];
+    struct px_plan plan;
+
+    if (alert->there)
+        return;
+    random_rule(world, alert);
+    if (px_rule_plan(&alert->rule, 0, &plan, NULL) != 0)
+        return; /* a hysteresis that leaves nothing, and the like */
+    alert->there = true;
+    for (unsigned i = 0; i < plan.legs; i++) {
+        alert->series[i] = plan.leg[i].series;
+        alert->factor[i] = factor_of(plan.leg[i].series);
+    }
+    put_alert(world, at, &plan);
+}
+
+/* Paused and armed again, or taken away. */
+static void rearm_one(struct world *world, unsigned at)
+{
+    struct oracle_alert *alert = &world->oracle.alert[at];
+    struct px_plan made, plan;
+
+    if (!alert->there || alert->ended || world->control != NONE)
+        return;
+    drain(world);
+    px_rule_plan(&alert->rule, 0, &made, NULL);
+    int error = px_book_find(world->book, (struct px_alert_id){1, at}, alert->asset, &made, &plan);
+    if (error != 0) /* expired without a word, in the oracle not yet */
+        return;
+    PX_CHECK(plan.fires == alert->fires);
+    PX_CHECK(px_book_remove(world->book, (struct px_alert_id){1, at}, alert->asset, &made) == 0);
+    if (dice(world, 2)) {
+        PX_CHECK(commit(world) == 0);
+        alert->ended = true;
+        return;
+    }
+    made.fires = plan.fires;
+    made.fired_ns = plan.fired_ns;
+    put_alert(world, at, &made);
+}
+
+/* ---- schedules ---- */
+
+static void step(struct world *world)
+{
+    uint64_t what = dice(world, 100);
+
+    if (what < 20)
+        add_one(world, (unsigned)dice(world, ORACLE_ALERTS));
+    else if (what < 23)
+        rearm_one(world, (unsigned)dice(world, ORACLE_ALERTS));
+    else if (what < 26)
+        die(world);
+    else if (what < 30)
+        world->doomed = true;
+    else if (what < 33)
+        (void)(px_book_tend(world->book) < 0 && world->dying ? (die(world), 0) : 0);
+    else if (what < 60)
+        one_moment(world);
+    else if (what < 90 && world->heard < world->told)
+        hear_one(world);
+    else if (!world->doomed)
+        PX_CHECK(commit(world) == 0);
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct oracle_fire *a = left, *b = right;
+
+    if (a->alert != b->alert)
+        return a->alert < b->alert ? -1 : 1;
+    if (a->number != b->number)
+        return a->number < b->number ? -1 : 1;
+    return a->position < b->position ? -1 : a->position > b->position;
+}
+
+static void show(const char *who, const struct world *world, const struct oracle_fire *fire)
+{
+    const struct px_rule *rule = &world->oracle.alert[fire->alert].rule;
+
+    printf("  %s: alert %u fire %u position %llu; %u conditions, frequency %u, hysteresis '%s'\n", who, fire->alert, fire->number,
+           (unsigned long long)fire->position, rule->conditions, rule->frequency, rule->hysteresis);
+    for (unsigned i = 0; i < rule->conditions; i++)
+        printf("    %s of source %u, %s .. %s, window %u\n", px_op_name(rule->condition[i].op), rule->condition[i].source,
+               rule->condition[i].level, rule->condition[i].upper, rule->condition[i].window_s);
+}
+
+static bool same(struct world *world, uint64_t seed, bool quiet)
+{
+    struct oracle_fire *a = world->oracle.fire, *b = world->disk.fire;
+    unsigned n = world->oracle.fires, m = world->disk.fires;
+
+    qsort(a, n, sizeof *a, compare);
+    qsort(b, m, sizeof *b, compare);
+    for (unsigned i = 0; i < PX_MAX(n, m); i++) {
+        if (i < n && i < m && compare(&a[i], &b[i]) == 0)
+            continue;
+        if (!quiet) {
+            printf("seed %llu: the fires differ (oracle %u, book %u)\n", (unsigned long long)seed, n, m);
+            if (i < n)
+                show("oracle", world, &a[i]);
+            if (i < m)
+                show("book  ", world, &b[i]);
+        }
+        return false;
+    }
+    return true;
+}
+
+static bool run(uint64_t seed, enum control control, uint64_t *firesp)
+{
+    static struct world world;
+
+    memset(&world, 0, sizeof world);
+    world.seed = seed * 2654435761u + 1;
+    world.control = control;
+    world.time_ns = INT64_C(1700000000) * PX_NS_PER_S;
+    ram_init(&world.ram, ORACLE_ASSETS);
+    the_world = &world;
+    for (px_asset_id asset = 0; asset < ORACLE_ASSETS; asset++)
+        for (unsigned i = 0; i < PX_SERIES; i++) {
+            world.oracle.value[asset][i] = PX_PRICE_NONE;
+            world.near[asset][i] = (struct near){INT64_MAX, INT64_MIN, 0, 0};
+        }
+    world.group_most = 1 + (unsigned)dice(&world, 6);
+    open_book(&world);
+    for (unsigned i = 0; i < STEPS; i++)
+        step(&world);
+    drain(&world);
+    *firesp += world.oracle.fires;
+    bool equal = same(&world, seed, control != NONE);
+    px_book_destroy(&world.book);
+    ram_fini(&world.ram);
+    return equal;
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long long from = 1, to = 20000, fires = 0, differ = 0;
+    enum control control = NONE;
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--seeds") == 0)
+            sscanf(argv[i + 1], "%llu..%llu", &from, &to);
+        else if (strcmp(argv[i], "--count") == 0)
+            to = from + strtoull(argv[i + 1], NULL, 10) - 1;
+        else if (strcmp(argv[i], "--control") == 0)
+            control = strcmp(argv[i + 1], "near") == 0 ? EARLY_NEAR : NO_CHECKPOINT;
+    }
+    time_t began = time(NULL);
+    for (unsigned long long seed = from; seed <= to && differ < (control == NONE ? 5 : to); seed++) {
+        uint64_t of_seed = 0;
+
+        differ += !run(seed, control, &of_seed);
+        fires += of_seed;
+    }
+    printf("seeds %llu..%llu: %llu fires, %llu schedules differ, %ld s\n", from, to, fires, differ, (long)(time(NULL) - began));
+    return control == NONE ? differ != 0 : differ == 0;
+}
