@@ -171,6 +171,34 @@ START_TEST(a_reader_holds_what_it_reached)
 }
 END_TEST
 
+/* Generations begin anew after 2^32: odd stays live, even stays free, and no handle finds another node's tenant. */
+START_TEST(generations_wrap)
+{
+    struct world *world = world_new(NODES);
+    struct px_pool_owner owner;
+    px_handle before = PX_HANDLE_NONE;
+    bool wrapped = false;
+
+    for (uint32_t i = 1; i <= NODES; i++)
+        world->pool.generation[i] = UINT32_MAX - 3;
+    own(world, &owner);
+    for (uint64_t n = 1; n < 6 * NODES; n++) {
+        px_handle handle;
+
+        replace(&owner, &world->root[0], n);
+        handle = px_pool_handle(&world->pool, world->root[0]);
+        ck_assert_ptr_nonnull(node_pool_find(&world->pool, handle));
+        ck_assert_ptr_null(node_pool_find(&world->pool, before));
+        wrapped |= handle.generation < 10;
+        before = handle;
+        check_account(&owner, NODES);
+    }
+    ck_assert(wrapped);
+    px_pool_disown(&owner);
+    world_free(world);
+}
+END_TEST
+
 /* The owner's life: takes over, replaces nodes, dies after `stores`. Returns whether it died. */
 static bool __attribute__((noinline))
 life(struct world *world, struct px_pool_owner *owner, int stores, uint64_t *number)
@@ -419,6 +447,7 @@ int main(void)
     tcase_add_test(tcase, gives_out_and_takes_back);
     tcase_add_test(tcase, foreign_memory_and_wild_indices_are_refused);
     tcase_add_test(tcase, a_reader_holds_what_it_reached);
+    tcase_add_test(tcase, generations_wrap);
     tcase_add_test(tcase, every_death_of_the_owner);
     tcase_add_test(tcase, three_deaths_of_the_owner);
     tcase_add_test(tcase, without_a_grace_period_it_is_seen);

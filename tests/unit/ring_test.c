@@ -332,6 +332,51 @@ START_TEST(every_death_of_both_ends_of_a_queue)
 }
 END_TEST
 
+struct ends {
+    struct px_queue *queue;
+    uint64_t first, total;
+};
+
+static void *push_many(void *context)
+{
+    struct ends *ends = context;
+
+    for (uint64_t number = ends->first; number != ends->first + ends->total;) {
+        number += push(ends->queue, number) == 0;
+        px_queue_wake(ends->queue);
+    }
+    return NULL;
+}
+
+START_TEST(threads_at_both_ends_of_a_queue)
+{
+    struct ends ends = {queue_new((UINT64_C(1) << 32) - 1000), (UINT64_C(1) << 32) - 1000, 20000};
+    struct px_wait_set set = {.count = 0};
+    uint64_t number = ends.first;
+    struct event event;
+    pthread_t thread;
+    long bad = 0;
+
+    px_wait_add(&set, &ends.queue->consumer_sleeps);
+    pthread_create(&thread, NULL, push_many, &ends);
+    while (number != ends.first + ends.total) {
+        px_wait_arm(&set);
+        if (px_queue_peek(ends.queue, 0, &event) != 0) {
+            px_wait_sleep(&set, PX_NS_PER_S);
+            continue;
+        }
+        for (unsigned w = 0; w < 4; w++)
+            bad += event.word[w] != number;
+        px_queue_consume(ends.queue, 1);
+        number++;
+    }
+    pthread_join(thread, NULL);
+    ck_assert_int_eq(bad, 0);
+    ck_assert_uint_eq(px_queue_length(ends.queue), 0);
+    free(ends.queue);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("ring");
@@ -344,6 +389,7 @@ int main(void)
     tcase_add_test(tcase, a_slow_reader_is_told);
     tcase_add_test(tcase, threads_with_sleep_and_wake);
     tcase_add_test(tcase, queue_is_lossless_and_bounded);
+    tcase_add_test(tcase, threads_at_both_ends_of_a_queue);
     tcase_add_test(tcase, every_death_of_both_ends_of_a_queue);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
