@@ -27,7 +27,8 @@
     X(PRECONDITION, 22, "precondition_failed", "changed in the meantime")                                              \
     X(FORBIDDEN, 23, "forbidden", "not allowed")                                                                       \
     X(LIMIT, 24, "validation", "a limit of this account is reached")                                                   \
-    X(DISK, 25, "not_ready", "the disk is full; reads go on")
+    X(DISK, 25, "not_ready", "the disk is full; reads go on")                                                          \
+    X(CONFLICT, 26, "conflict", "not possible in its present state")
 
 enum px_error {
 #define PX_ERROR_ENUM(name, number, code, text) PX_E_##name = -(number),

@@ -90,6 +90,7 @@ static void make_view(struct px_shm *shm)
                                          .capacity = header->params.assets,
                                          .buckets = px_symbols_buckets(header->params.assets)};
     shm->domain = (struct px_rcu_view){shm->rcu, shm->rcu_slots};
+    px_depth_pool_attach(shm->depth_pool, px_depth_pool_bytes(px_depth_blocks(header->params.assets)), &shm->depth);
 }
 
 static void fill_header(struct px_shm *shm, const struct px_shm_params *params, const struct layout *l,
@@ -152,10 +153,12 @@ int px_shm_create(const struct px_shm_params *params, uint64_t generation, struc
     if (result < 0)
         return result;
     px_rcu_init(shm->rcu, shm->rcu_slots, 1);
+    px_depth_pool_format(shm->depth_pool, px_depth_blocks(params->assets));
+    PX_CHECK(px_depth_pool_attach(shm->depth_pool, px_depth_pool_bytes(px_depth_blocks(params->assets)), &shm->depth) == 0);
     px_ring_init(shm->ticks, params->tick_capacity, sizeof(struct px_tick), 0);
     px_ring_init(shm->events, params->event_capacity, sizeof(struct px_alert_event), 0);
-    px_queue_init(shm->fires, params->fire_capacity, sizeof(struct px_fire), 0);
-    px_queue_init(shm->arms, params->arm_capacity, sizeof(struct px_arm), 0);
+    px_queue_init(shm->hits, params->hit_capacity, sizeof(struct px_hit), 0);
+    px_queue_init(shm->seeds, params->seed_capacity, sizeof(struct px_seed), 0);
     return 0;
 }
 
@@ -174,7 +177,7 @@ static void forget_processes(struct px_shm *shm)
     for (unsigned i = 0; i < PX_RCU_READERS; i++)
         px_rcu_reaped(shm->domain, i);
     shm->ticks_yard->need_wake = shm->events_yard->need_wake = 0;
-    shm->fires->consumer_sleeps = shm->arms->consumer_sleeps = 0;
+    shm->hits->consumer_sleeps = shm->seeds->consumer_sleeps = 0;
 }
 
 int px_shm_inherit(const struct px_shm *old, struct px_shm *shm)
@@ -191,6 +194,7 @@ int px_shm_inherit(const struct px_shm *old, struct px_shm *shm)
     shm->header->boots = header->boots + 1;
     shm->header->created_ns = header->created_ns;
     shm->header->config_hash = header->config_hash;
+    make_view(shm); /* once more: now there are pools in it */
     forget_processes(shm);
     return 0;
 }

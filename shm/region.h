@@ -15,7 +15,9 @@
  */
 #pragma once
 
+#include "shm/depth.h"
 #include "shm/extremes.h"
+#include "shm/levels.h"
 #include "shm/queue.h"
 #include "shm/rcu.h"
 #include "shm/ring.h"
@@ -30,7 +32,7 @@ struct px_shm_params {
     uint32_t spare;
     uint64_t tick_capacity;  /* events in the tick ring, power of two */
     uint64_t event_capacity; /* alert events, likewise */
-    uint64_t fire_capacity, arm_capacity;
+    uint64_t hit_capacity, seed_capacity;
 };
 
 /* name, type of the member in struct px_shm, bytes given params p; the yard first, in the order in which they lie */
@@ -53,8 +55,12 @@ struct px_shm_params {
     X(candles, px_candle_slot, (size_t)p->assets * sizeof(px_candle_slot))                                             \
     X(ticks, struct px_ring, px_ring_bytes(p->tick_capacity, sizeof(struct px_tick)))                                  \
     X(events, struct px_ring, px_ring_bytes(p->event_capacity, sizeof(struct px_alert_event)))                         \
-    X(fires, struct px_queue, px_queue_bytes(p->fire_capacity, sizeof(struct px_fire)))                                \
-    X(arms, struct px_queue, px_queue_bytes(p->arm_capacity, sizeof(struct px_arm)))                                   \
+    X(hits, struct px_queue, px_queue_bytes(p->hit_capacity, sizeof(struct px_hit)))                                   \
+    X(seeds, struct px_queue, px_queue_bytes(p->seed_capacity, sizeof(struct px_seed)))                                \
+    X(levels, px_levels_slot, (size_t)p->assets * sizeof(px_levels_slot))                                              \
+    X(watch, struct px_watch, (size_t)p->assets * sizeof(struct px_watch))                                             \
+    X(depth_root, uint32_t, (size_t)p->assets * PX_SERIES * 2 * sizeof(uint32_t))                                      \
+    X(depth_pool, char, px_depth_pool_bytes(px_depth_blocks(p->assets)))                                               \
     X(windows, struct px_window_set, (size_t)p->assets * sizeof(struct px_window_set))                                 \
     X(redo, px_redo_slot, PX_ROLE_SLOTS * sizeof(px_redo_slot))                                                        \
     X(extremes, struct px_extremes, px_extremes_bytes(p->assets, p->tick_capacity))
@@ -128,6 +134,7 @@ struct px_shm {
 #undef PX_SHM_MEMBER
         struct px_symbols directory; /* views made of the sections above */
     struct px_rcu_view domain;
+    struct px_pool depth;
 };
 
 /*
@@ -191,6 +198,18 @@ static inline px_average_slot *px_shm_average(const struct px_shm *shm, px_asset
 {
     PX_CHECK(asset < shm->header->params.assets);
     return &shm->averages[asset];
+}
+
+static inline px_levels_slot *px_shm_levels(const struct px_shm *shm, px_asset_id asset)
+{
+    PX_CHECK(asset < shm->header->params.assets);
+    return &shm->levels[asset];
+}
+
+static inline struct px_watch *px_shm_watch(const struct px_shm *shm, px_asset_id asset)
+{
+    PX_CHECK(asset < shm->header->params.assets);
+    return &shm->watch[asset];
 }
 
 static inline px_candle_slot *px_shm_candle(const struct px_shm *shm, px_asset_id asset)

@@ -27,8 +27,7 @@
     X(EVAL_TICKS, counter, "evaluated_ticks_total", "Ticks evaluated")                                                 \
     X(EVAL_LATE, counter, "late_ticks_total", "Trades over 2 s behind the newest of their symbol, or a minute ahead")   \
     X(EVAL_LOST, counter, "evaluator_overrun_ticks_total", "Ticks that the evaluator was overtaken by")                \
-    X(EVAL_ALERTS, gauge, "alerts_armed", "Alerts armed in the evaluator")                                             \
-    X(EVAL_FIRES, counter, "matches_total", "Conditions matched, repeats after a restart included")                    \
+    X(EVAL_HITS, counter, "hits_total", "Values told to the keeper because they may reach a level")                    \
     X(KEEP_TICKS, counter, "stored_ticks_total", "Trades written to history")                                          \
     X(KEEP_LOST, counter, "keeper_overrun_ticks_total", "Ticks that the keeper was overtaken by")                      \
     X(KEEP_CANDLES, counter, "stored_candles_total", "Candles written")                                                \
@@ -36,7 +35,6 @@
     X(KEEP_SYNC_NS, counter, "sync_nanoseconds_total", "Time spent in synced writes")                                  \
     X(KEEP_ALERTS, gauge, "alerts_stored", "Alerts in the store, all states")                                          \
     X(KEEP_FIRES, counter, "fires_total", "Fires made durable")                                                        \
-    X(KEEP_REPEATS, counter, "fires_repeated_total", "Matches refused because the alert had fired already")            \
     X(KEEP_REQUESTS, counter, "keeper_requests_total", "Requests served by the keeper")                                \
     X(NOTIFY_SENT, counter, "notifications_sent_total", "Attempts to deliver a notification")                          \
     X(NOTIFY_DELIVERED, counter, "notifications_delivered_total", "Notifications that their receiver took")            \

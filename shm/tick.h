@@ -1,4 +1,4 @@
-/* What travels through the rings: ticks, fires, arm records, alert events. Fixed sizes, no pointers, 64-bit words. */
+/* What travels through the rings: ticks, seeds, alert events. Fixed sizes, no pointers, 64-bit words. */
 #pragma once
 
 #include "base/types.h"
@@ -30,13 +30,11 @@ struct px_alert_id {
     uint64_t hi, lo;
 };
 
-enum px_arm_action {
-    PX_ARM_RESET = 1, /* value = incarnation of the evaluator that is meant: forget all, alerts follow */
-    PX_ARM_ADD,
-    PX_ARM_REMOVE,
-    PX_ARM_SEED,  /* level = last price that is on disk, value = its time: the price before a restart */
-    PX_ARM_READY, /* value = incarnation: everything has been sent, evaluate */
-    PX_ARM_SEED_FIELD, /* op = enum px_seed_field, level = its value, value = start of the day or minute: from before a restart */
+enum px_seed_action {
+    PX_SEED_RESET = 1, /* value = incarnation of the evaluator that is meant: what stands before in the queue was for another */
+    PX_SEED_PRICE,     /* value = last price that is on disk: the price before a restart */
+    PX_SEED_FIELD,     /* field, value, and start of its day or minute */
+    PX_SEED_READY,     /* value = incarnation: everything has been sent, evaluate */
 };
 
 /* The day so far and the open minute as the disk has them; taken while the evaluator has no ticks of its own. */
@@ -61,23 +59,22 @@ enum px_seed_field {
     PX_SEED_FIELDS = PX_SEED_MINUTE_VALUE_LO
 };
 
-/* Writer: keeper; reader: evaluator. */
-struct px_arm {
-    struct px_alert_id alert;
-    int64_t level; /* mantissa at the asset's scale, already rounded to where the comparison is exact */
+/* What a new evaluator has to know from before. Writer: keeper; reader: evaluator. */
+struct px_seed {
     int64_t value;
+    int64_t start_ns;
     px_asset_id asset;
-    uint16_t op;     /* enum px_alert_op of match/plan.h */
-    uint16_t action; /* enum px_arm_action */
+    uint16_t field;  /* enum px_seed_field */
+    uint16_t action; /* enum px_seed_action */
 };
-_Static_assert(sizeof(struct px_arm) == 40, "an arm record");
+_Static_assert(sizeof(struct px_seed) == 24, "a seed record");
 
 enum px_fire_flags {
     PX_FIRE_LATE = 1,      /* compared with a price from before a gap or a restart */
     PX_FIRE_AT_CREATE = 2, /* was already true when it was armed */
 };
 
-/* Writer: evaluator; reader: keeper. */
+/* One crossing of one alert, as the keeper has judged it. */
 struct px_fire {
     struct px_alert_id alert;
     px_asset_id asset;

@@ -56,44 +56,6 @@ enum px_alert_state px_alert_state_find(struct px_text name)
     return PX_ALERT_ANY;
 }
 
-static int level_over(struct px_text level, unsigned scale, bool strict, int64_t *mantissap)
-{
-    int rc = px_decimal_parse(level, scale, strict ? PX_ROUND_DOWN : PX_ROUND_UP, mantissap);
-
-    return rc == 0 && strict && __builtin_add_overflow(*mantissap, 1, mantissap) ? PX_E_OVERFLOW : rc;
-}
-
-static int level_under(struct px_text level, unsigned scale, bool strict, int64_t *mantissap)
-{
-    int rc = px_decimal_parse(level, scale, strict ? PX_ROUND_UP : PX_ROUND_DOWN, mantissap);
-
-    return rc == 0 && strict && __builtin_sub_overflow(*mantissap, 1, mantissap) ? PX_E_OVERFLOW : rc;
-}
-
-int px_alert_match(const struct px_rule *rule, unsigned scale, struct px_match *matchp)
-{
-    struct px_text level = px_text_of(rule->condition[0].level);
-    unsigned op = rule->condition[0].op;
-    bool strict = op == PX_OP_GREATER_THAN || op == PX_OP_LESS_THAN;
-
-    if (rule->conditions != 1 || rule->condition[0].source != PX_SOURCE_LAST || rule->frequency != PX_FREQUENCY_ONCE ||
-        rule->hysteresis[0] || rule->cooldown_ns || rule->expires_ns || rule->max_fires)
-        return PX_E_INVALID;
-    matchp->op = (uint16_t)(!strict ? op : op == PX_OP_GREATER_THAN ? PX_OP_GREATER_OR_EQUAL : PX_OP_LESS_OR_EQUAL);
-    switch (op) {
-    case PX_OP_GREATER_OR_EQUAL:
-    case PX_OP_GREATER_THAN:
-    case PX_OP_CROSSING_UP:
-        return level_over(level, scale, strict, &matchp->level);
-    case PX_OP_LESS_OR_EQUAL:
-    case PX_OP_LESS_THAN:
-    case PX_OP_CROSSING_DOWN:
-        return level_under(level, scale, strict, &matchp->level);
-    default:
-        return PX_E_INVALID;
-    }
-}
-
 /* ---- the durable encoding ---- */
 
 #define ALERT_FORMAT          3
@@ -110,6 +72,7 @@ int px_alert_match(const struct px_rule *rule, unsigned scale, struct px_match *
     X(created_ns)                                                                                                      \
     X(last_fired_ns)                                                                                                   \
     X(fires)                                                                                                           \
+    X(rearmed_fires)                                                                                                   \
     X(rule.conditions)                                                                                                 \
     X(rule.frequency)                                                                                                  \
     X(rule.hysteresis_pct)

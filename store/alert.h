@@ -41,6 +41,7 @@ struct px_alert {
     uint32_t version;                  /* from 1; the ETag */
     int64_t created_ns, last_fired_ns; /* wall; 0 = never */
     uint64_t fires;
+    uint64_t rearmed_fires; /* of them, before it was last armed by hand: max_fires counts from there */
     struct px_rule rule; /* as the client wrote it */
     char name[PX_ALERT_NAME_SIZE];
     char message[PX_ALERT_MESSAGE_SIZE];
@@ -59,15 +60,6 @@ int px_alert_id_parse(struct px_text text, struct px_alert_id *idp);
 /* "armed"; "unknown". PX_ALERT_ANY for a name that is none. */
 const char *px_alert_state_name(unsigned state);
 enum px_alert_state px_alert_state_find(struct px_text name);
-
-/* What the evaluator compares prices with: one level of the last price, and one fire. */
-struct px_match {
-    uint16_t op; /* of the four that it knows; a strict one is the next price that fulfils it */
-    int64_t level;
-};
-
-/* PX_E_INVALID for a rule that is more than that; errors of px_decimal_parse. `scale`: the asset's. */
-int px_alert_match(const struct px_rule *rule, unsigned scale, struct px_match *matchp);
 
 /* What a create must fulfil whoever asks: known operators, sources and frequency, terminated texts, owner, symbol, levels
  * where there must be some. Whether they make sense together px_rule_plan knows. PX_E_INVALID. */

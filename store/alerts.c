@@ -12,7 +12,7 @@
 
 /* ---- opening ---- */
 
-static int read_number(const struct px_alerts *alerts, const char *key, uint64_t *valuep)
+int pxi_number_read(const struct px_alerts *alerts, const char *key, uint64_t *valuep)
 {
     size_t len;
     int error = pxi_get(&alerts->db, PXI_ALERTS_META, key, strlen(key), valuep, sizeof *valuep, &len);
@@ -22,7 +22,7 @@ static int read_number(const struct px_alerts *alerts, const char *key, uint64_t
     return error == PX_E_NOT_FOUND ? 0 : error;
 }
 
-static void put_number(struct px_alerts *alerts, const char *key, uint64_t value)
+void pxi_number_put(struct px_alerts *alerts, const char *key, uint64_t value)
 {
     pxi_put(&alerts->db, PXI_ALERTS_META, key, strlen(key), &value, sizeof value);
 }
@@ -30,7 +30,7 @@ static void put_number(struct px_alerts *alerts, const char *key, uint64_t value
 int px_alerts_open(const char *data, const struct px_names *names, struct px_alerts **alertsp)
 {
     static const char *const families[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
-                                            "channels", "deliveries", "due", "told", "storms", "silences"};
+                                            "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry"};
     struct px_alerts *alerts = calloc(1, sizeof *alerts);
     char path[PXI_PATH_SIZE];
 
@@ -41,11 +41,15 @@ int px_alerts_open(const char *data, const struct px_names *names, struct px_ale
     alerts->names = names;
     int error = pxi_db_open(&alerts->db, path, families, PXI_ALERTS_FAMILIES, BUFFER_BYTES);
     if (!error)
-        error = read_number(alerts, "eseq", &alerts->eseq);
+        error = pxi_number_read(alerts, "eseq", &alerts->eseq);
     if (!error)
-        error = read_number(alerts, "alerts", &alerts->count);
+        error = pxi_number_read(alerts, "alerts", &alerts->count);
     if (!error)
-        error = read_number(alerts, "deliveries", &alerts->deliveries);
+        error = pxi_number_read(alerts, "deliveries", &alerts->deliveries);
+    if (!error)
+        error = pxi_number_read(alerts, "told", &alerts->told);
+    if (!error)
+        error = pxi_numbers_open(alerts);
     if (!error)
         error = pxi_gathers_open(alerts);
     if (!error)
@@ -65,6 +69,7 @@ void px_alerts_close(struct px_alerts **alertsp)
     pxi_db_close(&(*alertsp)->db);
     pxi_gathers_close(*alertsp);
     pxi_silences_close(*alertsp);
+    pxi_numbers_close(*alertsp);
     free(*alertsp);
     *alertsp = NULL;
 }
@@ -115,7 +120,7 @@ static int owner_count(struct px_alerts *alerts, const char *owner, struct pxi_o
         return PX_E_AGAIN;
     *countp = &alerts->owner[alerts->owners];
     count_key(key, owner);
-    int error = read_number(alerts, key, &(*countp)->count);
+    int error = pxi_number_read(alerts, key, &(*countp)->count);
     if (error)
         return error;
     px_text_copy((*countp)->owner, PX_OWNER_SIZE, px_text_of(owner));
@@ -130,11 +135,11 @@ static void count_by(struct px_alerts *alerts, struct pxi_owner_count *count, in
     count->count += (uint64_t)by;
     alerts->count += (uint64_t)by;
     count_key(key, count->owner);
-    put_number(alerts, key, count->count);
-    put_number(alerts, "alerts", alerts->count);
+    pxi_number_put(alerts, key, count->count);
+    pxi_number_put(alerts, "alerts", alerts->count);
 }
 
-static void put_alert(struct px_alerts *alerts, const struct px_alert *alert)
+void pxi_alert_put(struct px_alerts *alerts, const struct px_alert *alert)
 {
     uint8_t key[PXI_ALERT_KEY], value[PX_ALERT_ENCODED_MAX];
 
@@ -142,23 +147,59 @@ static void put_alert(struct px_alerts *alerts, const struct px_alert *alert)
     pxi_put(&alerts->db, PXI_ALERTS_ALERTS, key, sizeof key, value, px_alert_encode(alert, value));
 }
 
+static void expiry_key(uint8_t key[PXI_EXPIRY_KEY], const struct px_alert *alert)
+{
+    pxi_be64(key, (uint64_t)alert->rule.expires_ns);
+    pxi_alert_key(key + 8, alert->owner, alert->id);
+}
+
+static void put_expiry(struct px_alerts *alerts, const struct px_alert *alert)
+{
+    uint8_t key[PXI_EXPIRY_KEY];
+
+    expiry_key(key, alert);
+    if (alert->rule.expires_ns > 0)
+        pxi_put(&alerts->db, PXI_ALERTS_EXPIRY, key, sizeof key, "", 0);
+}
+
+static void drop_expiry(struct px_alerts *alerts, const struct px_alert *alert)
+{
+    uint8_t key[PXI_EXPIRY_KEY];
+
+    expiry_key(key, alert);
+    if (alert->rule.expires_ns > 0)
+        pxi_delete(&alerts->db, PXI_ALERTS_EXPIRY, key, sizeof key);
+}
+
+int px_alerts_plan(const struct px_alerts *alerts, const struct px_alert *alert, struct px_plan *planp)
+{
+    px_asset_id asset = px_names_asset(alerts->names, alert->symbol);
+
+    if (asset == PX_ASSET_NONE)
+        return PX_E_NOT_FOUND;
+    int error = px_rule_plan(&alert->rule, px_names_config(alerts->names)->assets[asset].scale, planp, NULL);
+    if (error)
+        return error;
+    planp->fires = alert->fires;
+    planp->fired_ns = alert->last_fired_ns;
+    if (planp->max_fires > 0) /* counted from when it was armed */
+        planp->max_fires += alert->rearmed_fires;
+    return 0;
+}
+
 /* The record as it is to stand: what the client may not choose is set here. */
 static int compose(const struct px_alerts *alerts, const struct px_alert *from, struct px_alert *alertp)
 {
-    const struct px_config *config = px_names_config(alerts->names);
-    px_asset_id asset = px_names_asset(alerts->names, from->symbol);
-    struct px_match match;
+    struct px_plan plan;
 
-    if (px_alert_check(from) || asset == PX_ASSET_NONE)
-        return PX_E_INVALID;
     *alertp = *from;
-    alertp->asset = asset;
+    alertp->asset = px_names_asset(alerts->names, from->symbol);
     alertp->state = PX_ALERT_ARMED;
     alertp->version = 1;
     alertp->created_ns = px_wall_now();
     alertp->last_fired_ns = 0;
-    alertp->fires = 0;
-    return px_alert_match(&from->rule, config->assets[asset].scale, &match) ? PX_E_INVALID : 0;
+    alertp->fires = alertp->rearmed_fires = 0;
+    return px_alert_check(alertp) || px_alerts_plan(alerts, alertp, &plan) ? PX_E_INVALID : 0;
 }
 
 int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uint32_t most, struct px_alert *storedp)
@@ -186,9 +227,22 @@ int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uin
     count_by(alerts, count, 1);
     pxi_id_key(key, made.id);
     pxi_put(&alerts->db, PXI_ALERTS_OWNERS, key, sizeof key, made.owner, strlen(made.owner));
-    put_alert(alerts, &made);
+    pxi_alert_put(alerts, &made);
+    put_expiry(alerts, &made);
     *storedp = made;
     return 0;
+}
+
+/* The record that may be changed now. */
+static int to_change(struct px_alerts *alerts, const char *owner, struct px_alert_id id, uint32_t version,
+                     struct px_alert *alertp)
+{
+    if (!pxi_may_touch(alerts, id))
+        return PX_E_AGAIN;
+    int error = px_alerts_get(alerts, owner, id, alertp);
+    if (error)
+        return error;
+    return version != 0 && version != alertp->version ? PX_E_PRECONDITION : 0;
 }
 
 int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_alert_id id, uint32_t version,
@@ -196,14 +250,10 @@ int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_aler
 {
     uint8_t key[PXI_ALERT_KEY];
     struct pxi_owner_count *count;
+    int error = to_change(alerts, owner, id, version, gonep);
 
-    if (!pxi_may_touch(alerts, id))
-        return PX_E_AGAIN;
-    int error = px_alerts_get(alerts, owner, id, gonep);
     if (error)
         return error;
-    if (version != 0 && version != gonep->version)
-        return PX_E_PRECONDITION;
     error = owner_count(alerts, gonep->owner, &count);
     if (error)
         return error;
@@ -212,97 +262,109 @@ int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_aler
     pxi_alert_key(key, gonep->owner, id);
     pxi_delete(&alerts->db, PXI_ALERTS_ALERTS, key, sizeof key);
     pxi_delete(&alerts->db, PXI_ALERTS_OWNERS, key + PX_OWNER_SIZE, 16);
+    drop_expiry(alerts, gonep);
     return 0;
 }
 
-static void put_event(struct px_alerts *alerts, const struct px_alert_event *event, const char *symbol)
+static void put_changed(struct px_alerts *alerts, const struct px_alert *before, struct px_alert *now)
 {
-    uint8_t key[PXI_MINE_KEY], id[16], value[PXI_EVENT_MAX];
-
-    pxi_mine_key(key, event->owner, event->eseq);
-    pxi_id_key(id, event->fire.alert);
-    pxi_put(&alerts->db, PXI_ALERTS_EVENTS, key + PX_OWNER_SIZE, 8, value,
-            pxi_event_encode(alerts, event, symbol, value));
-    pxi_put(&alerts->db, PXI_ALERTS_MINE, key, sizeof key, id, sizeof id);
-    pxi_put(&alerts->db, PXI_ALERTS_OUTBOX, key + PX_OWNER_SIZE, 8, "", 0);
-    put_number(alerts, "eseq", event->eseq);
+    now->version = before->version + 1;
+    pxi_touch(alerts, now->id);
+    drop_expiry(alerts, before);
+    if (now->state == PX_ALERT_ARMED || now->state == PX_ALERT_PAUSED)
+        put_expiry(alerts, now);
+    pxi_alert_put(alerts, now);
 }
 
-void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx)
+int px_alerts_update(struct px_alerts *alerts, const struct px_alert *changed, struct px_alert *storedp,
+                     struct px_alert *beforep)
 {
-    alerts->render = render;
-    alerts->render_ctx = ctx;
-}
+    int error = to_change(alerts, changed->owner, changed->id, changed->version, beforep);
+    struct px_alert now;
 
-/* Rendered once, when it fires: what it shows is what was true then, for every receiver and every attempt. */
-static void tell_in_words(const struct px_alerts *alerts, const struct px_alert *alert, struct px_alert_event *event)
-{
-    if (alerts->render && strstr(alert->message, "{{"))
-        alerts->render(alerts->render_ctx, alert, event, event->message);
-    else
-        memcpy(event->message, alert->message, sizeof event->message);
-}
-
-int px_alerts_fire(struct px_alerts *alerts, const struct px_fire *fire, struct px_alert_event *eventp)
-{
-    struct px_alert alert;
-
-    if (!pxi_may_touch(alerts, fire->alert))
-        return PX_E_AGAIN;
-    int error = px_alerts_get(alerts, NULL, fire->alert, &alert);
     if (error)
         return error;
-    if (alert.state != PX_ALERT_ARMED)
-        return PX_E_NOT_FOUND;
-    pxi_touch(alerts, fire->alert);
-    alert.state = PX_ALERT_FIRED;
-    alert.version++;
-    alert.fires++;
-    alert.last_fired_ns = fire->matched_ns;
-    put_alert(alerts, &alert);
-
-    memset(eventp, 0, sizeof *eventp);
-    eventp->eseq = ++alerts->eseq;
-    eventp->fire = *fire;
-    eventp->fire_number = (uint32_t)alert.fires;
-    eventp->count = 1;
-    eventp->scale = alert.asset == PX_ASSET_NONE ? 0 : px_names_config(alerts->names)->assets[alert.asset].scale;
-    eventp->op = alert.rule.condition[0].op;
-    memcpy(eventp->owner, alert.owner, sizeof eventp->owner);
-    memcpy(eventp->level, alert.rule.condition[0].level, sizeof eventp->level);
-    memcpy(eventp->name, alert.name, sizeof eventp->name);
-    tell_in_words(alerts, &alert, eventp);
-    put_event(alerts, eventp, alert.symbol);
-    return pxi_deliveries_make(alerts, &alert, eventp, &eventp->deliveries);
+    error = compose(alerts, changed, &now);
+    if (error)
+        return error;
+    memcpy(now.owner, beforep->owner, sizeof now.owner);
+    now.state = beforep->state;
+    now.created_ns = beforep->created_ns;
+    now.last_fired_ns = beforep->last_fired_ns;
+    now.fires = beforep->fires;
+    now.rearmed_fires = beforep->rearmed_fires;
+    put_changed(alerts, beforep, &now);
+    *storedp = now;
+    return 0;
 }
 
-void px_alerts_told(struct px_alerts *alerts, uint64_t eseq)
+/* The state after the action; 0: not from here. */
+static unsigned state_after(enum px_alert_action action, unsigned state)
 {
-    if (eseq <= alerts->told_until)
-        return;
-    alerts->told_until = eseq;
+    switch (action) {
+    case PX_ALERT_PAUSE:
+        return state == PX_ALERT_ARMED || state == PX_ALERT_PAUSED ? PX_ALERT_PAUSED : 0;
+    case PX_ALERT_RESUME:
+        return state == PX_ALERT_ARMED || state == PX_ALERT_PAUSED ? PX_ALERT_ARMED : 0;
+    case PX_ALERT_REARM:
+        return PX_ALERT_ARMED;
+    case PX_ALERT_EXPIRE:
+        return state == PX_ALERT_ARMED || state == PX_ALERT_PAUSED ? PX_ALERT_EXPIRED : 0;
+    }
+    return 0;
+}
+
+int px_alerts_act(struct px_alerts *alerts, enum px_alert_action action, const char *owner, struct px_alert_id id,
+                  uint32_t version, struct px_alert *storedp)
+{
+    struct px_alert before;
+    int error = to_change(alerts, owner, id, version, &before);
+
+    if (error)
+        return error;
+    *storedp = before;
+    storedp->state = (uint8_t)state_after(action, before.state);
+    if (action == PX_ALERT_REARM) {
+        storedp->rearmed_fires = before.fires;
+        if (before.rule.expires_ns > 0 && before.rule.expires_ns <= px_wall_now())
+            storedp->state = 0;
+    }
+    if (storedp->state == 0)
+        return PX_E_CONFLICT;
+    put_changed(alerts, &before, storedp);
+    return 0;
+}
+
+int px_alerts_expired(const struct px_alerts *alerts, int64_t now_ns, unsigned most, struct px_alert *list, unsigned *countp)
+{
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_EXPIRY);
+    const uint8_t *key;
+
+    *countp = 0;
+    rocksdb_iter_seek_to_first(scan);
+    for (; *countp < most && (key = pxi_scan_key(scan, "", 0, PXI_EXPIRY_KEY)) != NULL; rocksdb_iter_next(scan)) {
+        if ((int64_t)pxi_from_be64(key) > now_ns)
+            break;
+        if (px_alerts_get(alerts, NULL, pxi_id_from_key(key + 8 + PX_OWNER_SIZE), &list[*countp]) == 0)
+            ++*countp;
+    }
+    return pxi_scan_end(scan);
+}
+
+void px_alerts_checkpoint_put(struct px_alerts *alerts, const struct px_alerts_checkpoint *checkpoint)
+{
+    pxi_put(&alerts->db, PXI_ALERTS_META, "checkpoint", 10, checkpoint, sizeof *checkpoint);
     alerts->dirty = true;
 }
 
-void px_alerts_checkpoint_put(struct px_alerts *alerts, uint64_t generation, uint64_t position)
+int px_alerts_checkpoint(const struct px_alerts *alerts, struct px_alerts_checkpoint *checkpointp)
 {
-    uint64_t value[2] = {generation, position};
-
-    pxi_put(&alerts->db, PXI_ALERTS_META, "checkpoint", 10, value, sizeof value);
-    alerts->dirty = true;
-}
-
-int px_alerts_checkpoint(const struct px_alerts *alerts, uint64_t *generationp, uint64_t *positionp)
-{
-    uint64_t value[2];
     size_t len;
-    int error = pxi_get(&alerts->db, PXI_ALERTS_META, "checkpoint", 10, value, sizeof value, &len);
 
-    if (error)
-        return error;
-    *generationp = value[0];
-    *positionp = value[1];
-    return 0;
+    *checkpointp = (struct px_alerts_checkpoint){0};
+    int error = pxi_get(&alerts->db, PXI_ALERTS_META, "checkpoint", 10, checkpointp, sizeof *checkpointp, &len);
+
+    return error; /* that of an older engine is shorter, and of a queue that there is no more: its generation has gone by */
 }
 
 bool px_alerts_dirty(const struct px_alerts *alerts)
@@ -310,29 +372,10 @@ bool px_alerts_dirty(const struct px_alerts *alerts)
     return alerts->dirty;
 }
 
-/* What stands in the outbox at or below `until`, found there rather than remembered: a predecessor may have left rows.
- */
-static void sweep_outbox(struct px_alerts *alerts)
-{
-    uint8_t from[8];
-    const uint8_t *key;
-
-    if (alerts->told_until == alerts->told_from)
-        return;
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
-    pxi_be64(from, alerts->told_from + 1);
-    rocksdb_iter_seek(scan, (char *)from, sizeof from);
-    for (; (key = pxi_scan_key(scan, "", 0, 8)) && pxi_from_be64(key) <= alerts->told_until; rocksdb_iter_next(scan))
-        pxi_delete(&alerts->db, PXI_ALERTS_OUTBOX, key, 8);
-    rocksdb_iter_destroy(scan);
-    alerts->told_from = alerts->told_until;
-}
-
 int px_alerts_commit(struct px_alerts *alerts, bool sync)
 {
-    sweep_outbox(alerts);
     memset(alerts->touched, 0, sizeof alerts->touched);
-    alerts->changes = alerts->owners = 0;
+    alerts->changes = alerts->owners = alerts->fires = 0;
     alerts->group_floor = INT64_MAX;
     alerts->dirty = false;
     return pxi_commit(&alerts->db, sync);

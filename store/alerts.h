@@ -3,10 +3,16 @@
  *
  *   alerts   owner, id       ->  alert            a user's list is one range
  *   owners   id              ->  owner
+ *   armed    asset, series, direction, level, id  ->  plan    the index of what waits: store/armed.h
+ *   expiry   time, owner, id ->  (empty)          those that end by themselves
+ *   outbox   eseq            ->  fire             durable, and not told yet
  *   events   eseq            ->  fire, with all that telling it needs
  *   mine     owner, eseq     ->  id of the alert  a user's fires are one range
- *   outbox   eseq            ->  (empty)          made durable but perhaps not told yet
- *   meta     "eseq", "alerts", "checkpoint", "deliveries", "count/<owner>"
+ *   meta     "eseq", "alerts", "checkpoint", "deliveries", "count/<owner>", "asset/<symbol>"
+ *
+ * A fire goes two steps, so that many at once are durable soon: judged, it is a row of the outbox and a move in the index, without the
+ * alert being read (px_alerts_fire); told, the alert's row is brought up to date, and event and deliveries are made (px_alerts_tell). The second
+ * step is made again when it was lost, from the same rows, with the same outcome.
  *
  * What makes fires known outside lies in the same database: store/deliveries.h.
  *
@@ -28,10 +34,10 @@ void px_alerts_close(struct px_alerts **alertsp);
 #define PX_ALERTS_GROUP_MAX 2048 /* changes in one group */
 
 /*
- * Puts a checked alert: armed, version 1. 0 and the record in *storedp.
+ * Puts a checked alert: armed, version 1. 0 and the record in *storedp; the caller arms it (px_alerts_plan).
  * PX_E_EXISTS with the one that is there; PX_E_FORBIDDEN: somebody else's. PX_E_LIMIT: the owner has `most`.
- * PX_E_INVALID: no such symbol or level. PX_E_AGAIN: the group has touched this alert already, or is full: commit
- * first.
+ * PX_E_INVALID: no such symbol, or a rule that makes no plan. PX_E_AGAIN: the group has touched this alert already, or is full:
+ * commit first.
  */
 int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uint32_t most, struct px_alert *storedp);
 
@@ -41,22 +47,58 @@ int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_aler
                      struct px_alert *gonep);
 
 /*
- * Turns an armed alert into a fired one, with its event and its place in the outbox. PX_E_NOT_FOUND: it is not armed
- * (any more), which is what a repeated fire finds; PX_E_AGAIN as above.
+ * Puts `changed` in the place of the alert of its id, if that has its version (0: whatever it has). State, fires and times stay as they are;
+ * its version goes up. *beforep is the record until now. Errors as above and PX_E_INVALID.
  */
-int px_alerts_fire(struct px_alerts *alerts, const struct px_fire *fire, struct px_alert_event *eventp);
+int px_alerts_update(struct px_alerts *alerts, const struct px_alert *changed, struct px_alert *storedp,
+                     struct px_alert *beforep);
+
+/* Gives the alert another state. PX_E_CONFLICT when it cannot have it: resume what is not paused, pause what has ended. */
+enum px_alert_action { PX_ALERT_PAUSE = 1, PX_ALERT_RESUME, PX_ALERT_REARM, PX_ALERT_EXPIRE };
+int px_alerts_act(struct px_alerts *alerts, enum px_alert_action action, const char *owner, struct px_alert_id id,
+                  uint32_t version, struct px_alert *storedp);
+
+/* The plan of the alert for today's decimals, not placed yet; its fires are those of the record. PX_E_INVALID; PX_E_NOT_FOUND: no such asset. */
+int px_alerts_plan(const struct px_alerts *alerts, const struct px_alert *alert, struct px_plan *planp);
+
+/* Up to `most` alerts whose time is up at `now_ns` (wall). */
+int px_alerts_expired(const struct px_alerts *alerts, int64_t now_ns, unsigned most, struct px_alert *list, unsigned *countp);
+
+/* A fire, judged. `last`: the alert has ended with it. A group without room is better committed first. */
+struct px_judged {
+    struct px_fire fire;
+    uint32_t fire_number;
+    uint16_t op, series;
+    int64_t level; /* at the series' scale */
+    bool last;
+};
+void px_alerts_fire(struct px_alerts *alerts, const struct px_judged *judged);
+bool px_alerts_fires_room(const struct px_alerts *alerts);
+
+/*
+ * Tells the next fires of the outbox, up to `most`, in order: events and deliveries go into the group, which is to be committed before anybody
+ * hears of them. *countp of them are in `events`; *morep: there are more. Fewer than `most` with *morep: commit and go on.
+ */
+int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_event *events, unsigned *countp, bool *morep);
+
+uint64_t px_alerts_eseq(const struct px_alerts *alerts); /* newest fire, the group under way included */
+uint64_t px_alerts_told(const struct px_alerts *alerts); /* newest told one, likewise */
+
+/* The newest fire that had been told when this generation of the region began: what comes after it is for its readers. Commits. */
+int px_alerts_epoch(struct px_alerts *alerts, uint64_t generation, uint64_t *eseqp);
 
 /* Writes the message of a fire with its placeholders filled in. */
 typedef void px_alerts_render(void *ctx, const struct px_alert *alert, const struct px_alert_event *event,
                               char message[PX_ALERT_MESSAGE_SIZE]);
 void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx);
 
-/* The events of this eseq and before have been told: their places in the outbox go with the next commit. */
-void px_alerts_told(struct px_alerts *alerts, uint64_t eseq);
-
-/* How far the fire queue has been worked off. */
-void px_alerts_checkpoint_put(struct px_alerts *alerts, uint64_t generation, uint64_t position);
-int px_alerts_checkpoint(const struct px_alerts *alerts, uint64_t *generationp, uint64_t *positionp);
+/* How far the hit queue has been worked off, and how far into the hit at that position (px_book_apply). PX_E_NOT_FOUND. */
+struct px_alerts_checkpoint {
+    uint64_t generation, position;
+    uint32_t stage, spare;
+};
+void px_alerts_checkpoint_put(struct px_alerts *alerts, const struct px_alerts_checkpoint *checkpoint);
+int px_alerts_checkpoint(const struct px_alerts *alerts, struct px_alerts_checkpoint *checkpointp);
 
 /* True when there is something to commit. */
 bool px_alerts_dirty(const struct px_alerts *alerts);
@@ -78,9 +120,16 @@ int px_alerts_list(const struct px_alerts *alerts, const struct px_alert *filter
 int px_alerts_events(const struct px_alerts *alerts, const char *owner, struct px_alert_id alert, uint64_t since,
                      uint32_t limit, struct px_alert_event *events, uint32_t *countp, bool *morep);
 
-/* Up to `limit` events of the outbox with eseq > since, in order. Main thread. */
-int px_alerts_outbox(const struct px_alerts *alerts, uint64_t since, uint32_t limit, struct px_alert_event *events,
-                     uint32_t *countp);
+/* Up to `limit` told events with eseq > since, in order. Main thread. */
+int px_alerts_events_since(const struct px_alerts *alerts, uint64_t since, uint32_t limit, struct px_alert_event *events,
+                           uint32_t *countp);
+
+/*
+ * Alerts that the index lacks: from before there was one, or of a symbol whose decimals have changed. True: walk them, arm each, commit, and
+ * say px_alerts_indexed; what rows there were of their assets must be dropped first (px_armed_drop_asset).
+ */
+bool px_alerts_unindexed(const struct px_alerts *alerts, px_asset_id asset);
+void px_alerts_indexed(struct px_alerts *alerts); /* into the group under way */
 
 /* A walk over the armed alerts as they are when it begins, whatever changes meanwhile. Main thread. */
 struct px_alerts_walk; /* opaque */

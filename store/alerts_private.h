@@ -19,6 +19,8 @@ enum {
     PXI_ALERTS_TOLD,
     PXI_ALERTS_STORMS,
     PXI_ALERTS_SILENCES,
+    PXI_ALERTS_ARMED,
+    PXI_ALERTS_EXPIRY,
     PXI_ALERTS_FAMILIES
 };
 
@@ -40,7 +42,14 @@ struct px_alerts {
     struct pxi_gathers *gathers;
     px_alerts_render *render;       /* NULL: a message is told as it is */
     void *render_ctx;
-    uint64_t told_from, told_until; /* outbox rows in (from, until] go with the next commit */
+    int (*settle)(void *ctx); /* how the group under way is committed when the index wants to be read */
+    void *settle_ctx;
+    uint64_t told;                  /* newest fire that has been told, likewise */
+    uint32_t fires;                 /* judged in the group */
+    uint32_t *number;               /* per asset of the configuration: its number in the index */
+    bool *unindexed;                /* likewise: its alerts are not in the index, or with other decimals */
+    px_asset_id *by_number;         /* back again; PX_ASSET_NONE for what is not configured */
+    uint32_t numbers;
     bool dirty;
     unsigned changes;
     struct px_alert_id touched[2 * PX_ALERTS_GROUP_MAX]; /* of the group; open addressing, {0, 0} = free */
@@ -54,21 +63,35 @@ struct px_alerts {
 /*   0         24        32
  *   | owner   | eseq BE |  */
 #define PXI_MINE_KEY 32
+#define PXI_ARMED_KEY 31
+/*   0         8         32
+ *   | time BE | owner   | id BE |  */
+#define PXI_EXPIRY_KEY 48
 
 void pxi_alert_key(uint8_t key[PXI_ALERT_KEY], const char *owner, struct px_alert_id id);
 void pxi_mine_key(uint8_t key[PXI_MINE_KEY], const char *owner, uint64_t eseq);
 void pxi_id_key(uint8_t key[16], struct px_alert_id id);
 struct px_alert_id pxi_id_from_key(const uint8_t key[16]);
 
+/* numbers.c: what the index calls an asset. */
+int pxi_numbers_open(struct px_alerts *alerts);
+void pxi_numbers_close(struct px_alerts *alerts);
+px_asset_id pxi_asset_of_number(const struct px_alerts *alerts, uint32_t number);
+
 /* Decodes a row and finds the asset of today. */
 int pxi_alert_row(const struct px_alerts *alerts, const void *value, size_t len, struct px_alert *alertp);
 
-#define PXI_EVENT_MAX 768
+#define PXI_EVENT_MAX 800
+
+int pxi_number_read(const struct px_alerts *alerts, const char *key, uint64_t *valuep);
+void pxi_number_put(struct px_alerts *alerts, const char *key, uint64_t value);
+void pxi_alert_put(struct px_alerts *alerts, const struct px_alert *alert);
 
 /* A fire with texts in the place of numbers that change with the configuration. */
 size_t pxi_event_encode(const struct px_alerts *alerts, const struct px_alert_event *event, const char *symbol,
                         uint8_t bytes[PXI_EVENT_MAX]);
 int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n, struct px_alert_event *eventp);
+uint8_t pxi_event_scale(const struct px_alerts *alerts, const struct px_alert_event *event); /* of its prices */
 int pxi_event_get(const struct px_alerts *alerts, uint64_t eseq, struct px_alert_event *eventp);
 
 /* Rows are read from the database, which does not know the group yet: so each alert, channel and delivery changes once a group. */

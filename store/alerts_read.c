@@ -175,10 +175,10 @@ int px_alerts_events(const struct px_alerts *alerts, const char *owner, struct p
     return events_of_owner(alerts, owner, alert, since, limit, events, countp, morep);
 }
 
-int px_alerts_outbox(const struct px_alerts *alerts, uint64_t since, uint32_t limit, struct px_alert_event *events,
-                     uint32_t *countp)
+int px_alerts_events_since(const struct px_alerts *alerts, uint64_t since, uint32_t limit, struct px_alert_event *events,
+                           uint32_t *countp)
 {
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_EVENTS);
     uint8_t from[8];
     const uint8_t *key;
     int error = 0;

@@ -9,7 +9,7 @@
 
 #include "base/types.h"
 
-#define PXI_FAMILIES_MAX 16
+#define PXI_FAMILIES_MAX 24
 #define PXI_PATH_SIZE    320
 
 /* How the rows of a family are used; db.c says what that means to RocksDB. */

@@ -3,7 +3,8 @@
 #include "store/alerts_private.h"
 #include "store/hist_private.h"
 
-#define EVENT_FORMAT 1
+#define EVENT_FORMAT 2
+#define EVENT_FORMAT_LAST 1 /* of the last price only: without the series */
 
 struct head {
     uint64_t eseq;
@@ -39,7 +40,7 @@ static bool take_text(const uint8_t **at, const uint8_t *end, char *to, size_t s
     return true;
 }
 
-_Static_assert(1 + sizeof(struct head) + 6 * 2 + PX_OWNER_SIZE + PX_LEVEL_SIZE + PX_ALERT_NAME_SIZE +
+_Static_assert(2 + sizeof(struct head) + 6 * 2 + PX_OWNER_SIZE + PX_LEVEL_SIZE + PX_ALERT_NAME_SIZE +
                        PX_ALERT_MESSAGE_SIZE + PX_SYMBOL_SIZE + 24 <=
                    PXI_EVENT_MAX,
                "the largest event fits");
@@ -53,6 +54,7 @@ size_t pxi_event_encode(const struct px_alerts *alerts, const struct px_alert_ev
     uint8_t *to = bytes;
 
     *to++ = EVENT_FORMAT;
+    *to++ = (uint8_t)event->series;
     memcpy(to, &head, sizeof head);
     to = put_text(to + sizeof head, event->owner, sizeof event->owner);
     to = put_text(to, event->level, sizeof event->level);
@@ -63,6 +65,13 @@ size_t pxi_event_encode(const struct px_alerts *alerts, const struct px_alert_ev
     return (size_t)(to - bytes);
 }
 
+uint8_t pxi_event_scale(const struct px_alerts *alerts, const struct px_alert_event *event)
+{
+    if (event->fire.asset == PX_ASSET_NONE || event->series >= PX_SERIES)
+        return 0;
+    return (uint8_t)px_series_scale(event->series, px_names_config(alerts->names)->assets[event->fire.asset].scale);
+}
+
 int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n, struct px_alert_event *eventp)
 {
     const uint8_t *at = bytes, *end = at + n;
@@ -70,8 +79,10 @@ int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n
     struct head head;
 
     memset(eventp, 0, sizeof *eventp);
-    if (n < 1 + sizeof head || *at++ != EVENT_FORMAT)
+    if (n < 2 + sizeof head || (*at != EVENT_FORMAT && *at != EVENT_FORMAT_LAST))
         return PX_E_FORMAT;
+    if (*at++ == EVENT_FORMAT)
+        eventp->series = *at++;
     memcpy(&head, at, sizeof head);
     at += sizeof head;
     if (!take_text(&at, end, eventp->owner, sizeof eventp->owner) ||
@@ -95,7 +106,7 @@ int pxi_event_decode(const struct px_alerts *alerts, const void *bytes, size_t n
                                     .matched_ns = head.matched_ns,
                                     .position = head.position,
                                     .sseq = head.sseq};
-    eventp->scale = eventp->fire.asset == PX_ASSET_NONE ? 0 : px_names_config(alerts->names)->assets[eventp->fire.asset].scale;
+    eventp->scale = pxi_event_scale(alerts, eventp);
     return 0;
 }
 

@@ -18,6 +18,10 @@
     X(ALERT_CREATE, struct px_alert)                                                                                   \
     X(ALERT_GET, struct px_alert)                                                                                      \
     X(ALERT_DELETE, char)                                                                                              \
+    X(ALERT_UPDATE, struct px_alert)                                                                                   \
+    X(ALERT_PAUSE, struct px_alert)                                                                                    \
+    X(ALERT_RESUME, struct px_alert)                                                                                   \
+    X(ALERT_REARM, struct px_alert)                                                                                    \
     X(ALERT_LIST, struct px_alert)                                                                                     \
     X(EVENTS, struct px_alert_event)                                                                                   \
     X(CANDLES, struct px_candle)                                                                                       \

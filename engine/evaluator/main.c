@@ -1,4 +1,4 @@
-/* The evaluator: ticks in; averages, candles and fires out. */
+/* The evaluator: ticks in; averages, candles and what may reach a level out. */
 #include <stdlib.h>
 
 #include "base/error.h"
@@ -16,33 +16,30 @@ static int evaluator_init(struct pxi_evaluator *evaluator, const struct px_herit
     evaluator->state = calloc(evaluator->assets, sizeof(*evaluator->state));
     evaluator->cache = calloc(evaluator->assets, sizeof(*evaluator->cache));
     evaluator->steps = calloc(evaluator->assets, sizeof(*evaluator->steps));
-    if (evaluator->state == NULL || evaluator->cache == NULL || evaluator->steps == NULL)
+    evaluator->levels = calloc(evaluator->assets, sizeof(*evaluator->levels));
+    if (evaluator->state == NULL || evaluator->cache == NULL || evaluator->steps == NULL || evaluator->levels == NULL)
         return PX_E_MEMORY;
-    return px_matcher_create(evaluator->assets, &evaluator->matcher);
+    return 0;
 }
 
 static void evaluator_fini(struct pxi_evaluator *evaluator)
 {
-    if (evaluator->matcher != NULL)
-        px_matcher_destroy(&evaluator->matcher);
     free(evaluator->state);
     free(evaluator->cache);
     free(evaluator->steps);
+    free(evaluator->levels);
 }
 
-static void evaluate(struct pxi_evaluator *evaluator, uint64_t count)
+void pxi_evaluate(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
 {
-    uint64_t trades = 0;
-
-    for (uint64_t i = 0; i < count; i++) {
-        const struct px_tick *tick = &evaluator->tick[i];
-
-        if ((tick->flags & (PX_TICK_QUOTE | PX_TICK_QUARANTINED)) || tick->asset >= evaluator->assets)
-            continue;
-        pxi_series_tick(evaluator, tick, evaluator->position + i);
-        trades++;
+    if ((tick->flags & PX_TICK_QUARANTINED) || tick->asset >= evaluator->assets)
+        return;
+    if (tick->flags & PX_TICK_QUOTE) {
+        pxi_series_quote(evaluator, tick, position);
+        return;
     }
-    px_stat_add(evaluator->stats, PX_STAT_EVAL_TICKS, trades);
+    pxi_series_tick(evaluator, tick, position);
+    px_stat_add(evaluator->stats, PX_STAT_EVAL_TICKS, 1);
 }
 
 /* Up to the end of the chunk, which is the piece that ingest takes away at a time (shm/extremes.h). */
@@ -66,7 +63,10 @@ static bool take_ticks(struct pxi_evaluator *evaluator)
         evaluator->awaits_ingest = !pxi_overrun(evaluator);
         return !evaluator->awaits_ingest;
     }
-    evaluate(evaluator, count);
+    for (uint64_t i = 0; i < count && !evaluator->ending; i++)
+        pxi_evaluate(evaluator, &evaluator->tick[i], evaluator->position + i);
+    if (evaluator->ending) /* the cursor stays, and so does the state of what was not told */
+        return false;
     evaluator->position += count;
     px_ring_report(evaluator->shm->ticks_yard, evaluator->heritage->slot, evaluator->position);
     return count > 0;
@@ -77,21 +77,21 @@ static bool turn(struct pxi_evaluator *evaluator)
     bool busy = false;
 
     px_rcu_online(evaluator->shm->domain, evaluator->heritage->slot);
-    pxi_arms_take(evaluator);
+    pxi_seeds_take(evaluator);
     if (evaluator->ready) {
         busy = take_ticks(evaluator);
         pxi_series_sweep(evaluator);
     }
-    if (evaluator->fired)
-        px_queue_wake(evaluator->shm->fires);
-    evaluator->fired = false;
+    if (evaluator->told)
+        px_queue_wake(evaluator->shm->hits);
+    evaluator->told = false;
     px_rcu_offline(evaluator->shm->domain, evaluator->heritage->slot);
     return busy;
 }
 
 static bool has_news(const struct pxi_evaluator *evaluator)
 {
-    return px_queue_length(evaluator->shm->arms) > 0 ||
+    return px_queue_length(evaluator->shm->seeds) > 0 ||
            (evaluator->ready && !evaluator->awaits_ingest && px_ring_tail(evaluator->shm->ticks) != evaluator->position);
 }
 
@@ -100,7 +100,7 @@ static void rest(struct pxi_evaluator *evaluator)
     struct px_wait_set set = {.count = 0};
 
     px_wait_add(&set, &evaluator->shm->ticks_yard->need_wake);
-    px_wait_add(&set, &evaluator->shm->arms->consumer_sleeps);
+    px_wait_add(&set, &evaluator->shm->seeds->consumer_sleeps);
     px_wait_arm(&set);
     if (!has_news(evaluator))
         px_wait_sleep(&set, SLEEP_NS);
@@ -116,7 +116,7 @@ int px_evaluator_main(const struct px_heritage *heritage)
         evaluator.position = px_load_acquire(&heritage->shm->ticks_yard->cursor[heritage->slot].position);
         px_heritage_ready(heritage);
     }
-    while (result == 0 && !px_heritage_terminating(heritage)) {
+    while (result == 0 && !evaluator.ending && !px_heritage_terminating(heritage)) {
         px_heritage_beat(heritage);
         if (!turn(&evaluator))
             rest(&evaluator);

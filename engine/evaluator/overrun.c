@@ -8,12 +8,10 @@ static void take_seam(struct pxi_evaluator *evaluator, uint64_t until)
     struct px_tick tick;
 
     for (uint64_t at = evaluator->position;
-         at < until && px_extremes_seam(evaluator->shm->extremes, evaluator->shm->ticks, at, &tick); at++) {
-        if ((tick.flags & (PX_TICK_QUOTE | PX_TICK_QUARANTINED)) || tick.asset >= evaluator->assets)
-            continue;
+         at < until && !evaluator->ending && px_extremes_seam(evaluator->shm->extremes, evaluator->shm->ticks, at, &tick);
+         at++) {
         tick.flags |= PX_TICK_AFTER_GAP;
-        pxi_series_tick(evaluator, &tick, at);
-        px_stat_add(evaluator->stats, PX_STAT_EVAL_TICKS, 1);
+        pxi_evaluate(evaluator, &tick, at);
     }
 }
 
@@ -22,7 +20,7 @@ static uint64_t take_folded(struct pxi_evaluator *evaluator)
     struct px_extremes_value missed;
     uint64_t lost = 0;
 
-    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+    for (px_asset_id asset = 0; asset < evaluator->assets && !evaluator->ending; asset++) {
         if (!px_extremes_read(evaluator->shm->extremes, evaluator->shm->ticks, asset, &missed))
             continue;
         pxi_series_missed(evaluator, asset, &missed);
@@ -41,6 +39,8 @@ bool pxi_overrun(struct pxi_evaluator *evaluator)
         return false;
     take_seam(evaluator, until);
     lost = take_folded(evaluator);
+    if (evaluator->ending) /* a successor takes the rest of the same epoch */
+        return false;
     px_stat_add(evaluator->stats, PX_STAT_EVAL_LOST, lost);
     px_log_limited(PX_LOG_WARN, 1, "overrun from=%llu to=%llu trades=%llu", (unsigned long long)evaluator->position,
                    (unsigned long long)until, (unsigned long long)lost);

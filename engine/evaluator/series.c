@@ -59,36 +59,43 @@ static int64_t *seed_target(struct px_series_state *state, unsigned field)
     }
 }
 
-void pxi_series_seed_field(struct pxi_evaluator *evaluator, const struct px_arm *seed)
+void pxi_series_seed_field(struct pxi_evaluator *evaluator, const struct px_seed *seed)
 {
     struct px_series_state *state = &evaluator->state[seed->asset];
-    int64_t *target = seed_target(state, seed->op);
+    int64_t *target = seed_target(state, seed->field);
 
     if (state->position != 0 || target == NULL) /* ticks have been counted: the state knows better than the disk */
         return;
-    *target = seed->level;
-    *(seed->op <= PX_SEED_DAY_COUNT ? &state->day_ns : &state->candles.open.start_ns) = seed->value;
+    *target = seed->value;
+    *(seed->field <= PX_SEED_DAY_COUNT ? &state->day_ns : &state->candles.open.start_ns) = seed->start_ns;
+}
+
+static void average_of(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t now_ns, struct px_average_value *valuep)
+{
+    const struct px_series_state *state = &evaluator->state[asset];
+    unsigned scale = px_symbols_get(&evaluator->shm->directory, asset)->scale;
+
+    *valuep = (struct px_average_value){.time_ns = now_ns,
+                                        .last = state->last,
+                                        .last_ns = state->last_ns,
+                                        .position = state->position,
+                                        .day_ns = state->day_ns,
+                                        .open = state->day_open,
+                                        .high = state->day_high,
+                                        .low = state->day_low,
+                                        .volume = state->day_volume,
+                                        .count = state->day_count,
+                                        .version = state->version};
+    for (unsigned w = 0; w < PX_WINDOWS; w++)
+        px_window_compute(state, evaluator->shm->windows[asset].closed[w], w, now_ns, scale, &evaluator->cache[asset],
+                          &valuep->window[w]);
 }
 
 static void publish(struct pxi_evaluator *evaluator, px_asset_id asset, int64_t now_ns)
 {
-    const struct px_series_state *state = &evaluator->state[asset];
-    unsigned scale = px_symbols_get(&evaluator->shm->directory, asset)->scale;
-    struct px_average_value value = {.time_ns = now_ns,
-                                     .last = state->last,
-                                     .last_ns = state->last_ns,
-                                     .position = state->position,
-                                     .day_ns = state->day_ns,
-                                     .open = state->day_open,
-                                     .high = state->day_high,
-                                     .low = state->day_low,
-                                     .volume = state->day_volume,
-                                     .count = state->day_count,
-                                     .version = state->version};
+    struct px_average_value value;
 
-    for (unsigned w = 0; w < PX_WINDOWS; w++)
-        px_window_compute(state, evaluator->shm->windows[asset].closed[w], w, now_ns, scale, &evaluator->cache[asset],
-                          &value.window[w]);
+    average_of(evaluator, asset, now_ns, &value);
     px_latch_write(px_shm_average(evaluator->shm, asset), &value);
 }
 
@@ -157,6 +164,7 @@ void pxi_series_takeover(struct pxi_evaluator *evaluator)
             state->version = 1;
             px_latch_write(&evaluator->shm->windows[asset].state, state);
         }
+        pxi_levels_takeover(evaluator, asset);
         if (state->last_ns > 0) { /* the predecessor may have died before it told what it had counted */
             px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candles);
             publish(evaluator, asset, state->last_ns);
@@ -166,14 +174,22 @@ void pxi_series_takeover(struct pxi_evaluator *evaluator)
     find_steps(evaluator);
 }
 
-static void commit(struct pxi_evaluator *evaluator, px_asset_id asset, uint64_t position)
+/*
+ * What is to be judged first, the state last: a successor that finds the old state does all of it again, and what is told twice in a
+ * row changes nothing.
+ */
+static void commit(struct pxi_evaluator *evaluator, const struct pxi_occasion *occasion, uint64_t position)
 {
-    struct px_series_state *state = &evaluator->state[asset];
+    struct px_series_state *state = &evaluator->state[occasion->asset];
+    struct px_average_value average;
 
     state->position = position;
-    px_latch_write(&evaluator->shm->windows[asset].state, state); /* from here on the ticks below it have counted */
-    px_latch_write(px_shm_candle(evaluator->shm, asset), &state->candles);
-    publish(evaluator, asset, state->last_ns);
+    average_of(evaluator, occasion->asset, state->last_ns, &average);
+    if (!pxi_levels_trade(evaluator, &average, occasion))
+        return;
+    px_latch_write(&evaluator->shm->windows[occasion->asset].state, state); /* from here on the ticks below it have counted */
+    px_latch_write(px_shm_candle(evaluator->shm, occasion->asset), &state->candles);
+    px_latch_write(px_shm_average(evaluator->shm, occasion->asset), &average);
 }
 
 bool pxi_series_counts(const struct pxi_evaluator *evaluator, const struct px_tick *tick)
@@ -182,43 +198,73 @@ bool pxi_series_counts(const struct pxi_evaluator *evaluator, const struct px_ti
 }
 
 /* A little late: the windows are corrected, nothing fires. What became of closed buckets goes to the redo first. */
-static void correct(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
+static void correct(struct pxi_evaluator *evaluator, const struct px_tick *tick, const struct pxi_occasion *occasion)
 {
     struct px_series_state *state = &evaluator->state[tick->asset];
     struct px_window_set *set = &evaluator->shm->windows[tick->asset];
-    struct px_redo redo = {.position = position + 1, .asset = tick->asset};
+    struct px_redo redo = {.position = occasion->tick + 1, .asset = tick->asset};
+    struct px_average_value average;
 
     if (!px_series_correct(state, set->closed, &evaluator->steps[tick->asset], tick->price, tick->size, tick->time_ns, &redo)) {
         px_stat_add(evaluator->stats, PX_STAT_EVAL_LATE, 1);
         return;
     }
     px_latch_write(&evaluator->shm->redo[evaluator->heritage->slot], &redo);
-    state->position = position + 1;
+    state->position = occasion->tick + 1;
     px_latch_write(&set->state, state); /* from here on it has counted */
     px_redo_apply(set->closed, &redo);
     evaluator->cache[tick->asset] = (struct px_window_cache){0};
     px_latch_write(px_shm_candle(evaluator->shm, tick->asset), &state->candles);
-    publish(evaluator, tick->asset, state->last_ns);
+    average_of(evaluator, tick->asset, state->last_ns, &average);
+    px_latch_write(px_shm_average(evaluator->shm, tick->asset), &average);
+    pxi_levels_trade(evaluator, &average, occasion); /* the last price is what it was; averages may have moved */
 }
 
 void pxi_series_tick(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
 {
     struct px_series_state *state = &evaluator->state[tick->asset];
+    bool gap = state->last != PX_PRICE_NONE && (state->last_ns == 0 || (tick->flags & PX_TICK_AFTER_GAP));
+    struct pxi_occasion occasion = {.asset = tick->asset,
+                                    .venue = tick->venue,
+                                    .flags = gap ? PX_HIT_LATE : 0,
+                                    .time_ns = tick->time_ns,
+                                    .recv_ns = tick->recv_ns,
+                                    .tick = position,
+                                    .sseq = tick->sseq,
+                                    .prev = state->last,
+                                    .prev_ns = state->last_ns};
 
     if (position < state->position) /* a predecessor has counted it, or it was in what was missed */
         return;
     if (state->last_ns > 0 && tick->time_ns < state->last_ns) {
-        correct(evaluator, tick, position);
+        correct(evaluator, tick, &occasion);
         return;
     }
-    pxi_fires_of_tick(evaluator, tick, position);
     if (tick->recv_ns > 0 && tick->time_ns > tick->recv_ns + PX_FUTURE_NS) {
         px_stat_add(evaluator->stats, PX_STAT_EVAL_LATE, 1);
         return;
     }
     px_series_add(state, evaluator->shm->windows[tick->asset].closed, tick->price, tick->size, tick->time_ns);
     px_steps_add(&evaluator->steps[tick->asset], tick->price, tick->time_ns);
-    commit(evaluator, tick->asset, position + 1);
+    commit(evaluator, &occasion, position + 1);
+}
+
+void pxi_series_quote(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
+{
+    struct px_series_state *state = &evaluator->state[tick->asset];
+    struct pxi_occasion occasion = {.asset = tick->asset,
+                                    .venue = tick->venue,
+                                    .flags = tick->flags & PX_TICK_AFTER_GAP ? PX_HIT_LATE : 0,
+                                    .time_ns = tick->time_ns,
+                                    .recv_ns = tick->recv_ns,
+                                    .tick = position,
+                                    .sseq = tick->sseq};
+
+    if (position < state->position)
+        return;
+    state->position = position + 1;
+    if (pxi_levels_quote(evaluator, tick->price, tick->size, &occasion))
+        px_latch_write(&evaluator->shm->windows[tick->asset].state, state);
 }
 
 static void add_point(struct px_lump *lump, int64_t price, int64_t time_ns)
@@ -258,20 +304,51 @@ static struct px_lump lump_of(const struct px_extremes_value *missed)
     return lump;
 }
 
+static void step(struct px_span *span, int64_t from, int64_t to)
+{
+    if (to > from) {
+        span->rise_from = PX_MIN(span->rise_from, from);
+        span->rise_to = PX_MAX(span->rise_to, to);
+    } else if (to < from) {
+        span->fall_from = PX_MAX(span->fall_from, from);
+        span->fall_to = PX_MIN(span->fall_to, to);
+    }
+}
+
 void pxi_series_missed(struct pxi_evaluator *evaluator, px_asset_id asset, const struct px_extremes_value *missed)
 {
     struct px_series_state *state = &evaluator->state[asset];
+    bool priced = missed->first != PX_PRICE_NONE; /* else late trades only */
+    struct px_span span = {.low = missed->low,
+                           .high = missed->high,
+                           .low_ns = missed->low_ns,
+                           .high_ns = missed->high_ns,
+                           .rise_from = missed->rise_from,
+                           .rise_to = missed->rise_to,
+                           .fall_from = missed->fall_from,
+                           .fall_to = missed->fall_to};
+    struct pxi_occasion occasion = {.asset = asset,
+                                    .venue = (px_venue_id)missed->venue,
+                                    .flags = PX_HIT_LATE | (priced ? PX_HIT_SPAN : 0),
+                                    .time_ns = priced ? missed->last_ns : state->last_ns,
+                                    .recv_ns = missed->recv_ns,
+                                    .tick = missed->until - 1,
+                                    .sseq = missed->sseq,
+                                    .prev = state->last,
+                                    .prev_ns = state->last_ns,
+                                    .span = &span};
     struct px_lump lump;
 
     if (missed->until <= state->position) /* a predecessor has taken it */
         return;
+    if (priced && state->last != PX_PRICE_NONE)
+        step(&span, state->last, missed->first);
     lump = lump_of(missed);
-    pxi_fires_of_missed(evaluator, asset, missed);
     px_series_add_lump(state, evaluator->shm->windows[asset].closed, &lump);
     px_steps_cut(&evaluator->steps[asset]);
     if (state->last_ns > 0)
         px_steps_add(&evaluator->steps[asset], state->last, state->last_ns);
-    commit(evaluator, asset, missed->until);
+    commit(evaluator, &occasion, missed->until);
 }
 
 /* Averages move with time even when no tick comes. */
@@ -284,14 +361,16 @@ void pxi_series_sweep(struct pxi_evaluator *evaluator)
     if (px_mono_since(now, evaluator->swept) < SWEEP_NS)
         return;
     evaluator->swept = now;
-    for (uint32_t i = 0; i < share; i++) {
+    for (uint32_t i = 0; i < share && !evaluator->ending; i++) {
         px_asset_id asset = evaluator->sweep;
         struct px_series_state *state = &evaluator->state[asset];
+        struct px_average_value average;
 
         evaluator->sweep = (asset + 1) % evaluator->assets;
-        if (state->last_ns == 0)
-            continue;
         state->version++;
-        publish(evaluator, asset, PX_MAX(wall, state->last_ns));
+        average_of(evaluator, asset, PX_MAX(wall, state->last_ns), &average);
+        if (state->last_ns > 0)
+            px_latch_write(px_shm_average(evaluator->shm, asset), &average);
+        pxi_levels_time(evaluator, asset, &average, wall);
     }
 }

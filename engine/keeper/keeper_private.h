@@ -3,8 +3,9 @@
  * that syncs history:
  *
  *   tick ring ──► history.c ──► hist/ ◄───────────── reads ┐
- *   fire queue ─► fires.c ────► alerts/ ─► event ring      │ server.c ◄──► keeper.sock
- *   tasks ──────► tasks.c ────► alerts/ ─► arms.c ─► arm queue         (alert writes go to the main thread as tasks)
+ *   hit queue ──► judge.c ────► alerts/ ─► tell.c ─► event ring   server.c ◄──► keeper.sock
+ *   tasks ──────► tasks.c ────► alerts/                          (alert writes go to the main thread as tasks)
+ *   start ──────► seeds.c ────► seed queue
  */
 #pragma once
 
@@ -12,16 +13,17 @@
 
 #include "engine/heritage.h"
 #include "engine/keeper/minutes.h"
+#include "match/book.h"
+#include "store/armed.h"
 #include "store/deliveries.h"
 #include "store/hist.h"
 #include "store/space.h"
 #include "store/wire.h"
 
 #define PXI_TICK_BATCH 1024
-#define PXI_FIRE_GROUP 2000        /* below PX_ALERTS_GROUP_MAX */
-#define PXI_TASKS      256         /* alert writes under way */
-#define PXI_BACKLOG    1024        /* arm records that wait for room in the queue */
-#define PXI_ARMED_NS   PX_NS_PER_S /* how long a write waits for the evaluator */
+#define PXI_HITS       1024 /* in one group */
+#define PXI_TELL_MAX   512  /* events told at once */
+#define PXI_TASKS      256  /* alert writes under way */
 
 /* ---- history.c: ticks into rows ---- */
 
@@ -53,8 +55,6 @@ enum pxi_task_state {
     PXI_TASK_FREE,
     PXI_TASK_QUEUED,
     PXI_TASK_COMMITTING,
-    PXI_TASK_UNPUSHED,
-    PXI_TASK_PUSHED,
     PXI_TASK_DONE
 };
 
@@ -70,13 +70,7 @@ struct pxi_task {
     bool more;
     int64_t prior;
     int result;
-    bool arms;         /* an arm record of its own goes with it */
-    uint64_t record;   /* in the backlog; PXI_BY_STREAM */
-    uint64_t position; /* in the arm queue, once pushed */
-    px_mono since;
 };
-
-#define PXI_BY_STREAM UINT64_MAX
 
 /* FIFO of task numbers, as large as there are tasks. */
 struct pxi_fifo {
@@ -90,24 +84,48 @@ struct pxi_tasks {
     struct pxi_task task[PXI_TASKS];
     uint32_t news;    /* wake word of the main thread */
     int done_fd;      /* eventfd: wakes the server thread */
-    unsigned waiting; /* main thread: tasks that wait for the evaluator */
     enum px_space space;
     px_mono looked; /* at the disk */
 };
 
-/* ---- arms.c: what the evaluator is told ---- */
+/* ---- seeds.c: what a new evaluator has to know ---- */
 
-enum pxi_stream { PXI_STREAM_NONE, PXI_STREAM_RESET, PXI_STREAM_SEED, PXI_STREAM_ADD, PXI_STREAM_READY };
+enum pxi_stream { PXI_STREAM_NONE, PXI_STREAM_RESET, PXI_STREAM_SEED, PXI_STREAM_READY };
 
-struct pxi_arms {
+struct pxi_seeds {
     enum pxi_stream stream;
     uint32_t served; /* incarnation of the evaluator; 0 = none */
     uint32_t asset;  /* next to be seeded */
-    struct px_alerts_walk *walk;
-    bool have; /* `next` waits for room */
-    struct px_alert next;
-    uint64_t head, tail; /* of the backlog */
-    struct px_arm backlog[PXI_BACKLOG];
+};
+
+/* ---- judge.c ---- */
+
+struct pxi_heard { /* a hit of the group: its series is heard up to here once it is durable */
+    px_asset_id asset;
+    uint32_t series;
+    uint64_t position;
+};
+
+struct pxi_judge {
+    struct px_book *book;
+    uint64_t position; /* of the next hit in the queue that is to be looked at */
+    uint32_t stage;    /* how far it has been, px_book_apply */
+    unsigned heard_count, first_told;
+    struct pxi_heard heard[PXI_HITS];
+    struct px_hit hit;
+    struct px_alert *list; /* of those that expire */
+    px_mono expired;
+};
+
+/* ---- depth.c: what waits where, for everybody to see ---- */
+
+struct pxi_depth {
+    struct px_pool_owner pool;
+    uint32_t *dirty; /* asset * PX_SERIES + series, those whose blocks are behind */
+    bool *queued;    /* one a series of an asset: stands in `dirty` */
+    uint32_t dirty_count, dirty_size;
+    px_mono published;
+    bool owned;
 };
 
 struct pxi_server; /* server.c */
@@ -126,12 +144,12 @@ struct pxi_keeper {
     struct px_alerts *alerts;
     struct pxi_history history;
     struct pxi_tasks tasks;
-    struct pxi_arms arms;
+    struct pxi_seeds seeds;
+    struct pxi_judge judge;
+    struct pxi_depth depth;
     struct pxi_syncer syncer;
     struct pxi_server *server;
-    struct px_fire *fires;         /* PXI_FIRE_GROUP */
-    struct px_alert_event *events; /* likewise */
-    px_mono idle_since;
+    struct px_alert_event *events; /* PXI_TELL_MAX */
     bool released; /* the leases of before this keeper */
 };
 
@@ -142,25 +160,37 @@ void pxi_history_fini(struct pxi_keeper *keeper);
 int pxi_history_turn(struct pxi_keeper *keeper);
 int pxi_history_flush(struct pxi_keeper *keeper, bool everything); /* open minutes; else at most once a second */
 
-int pxi_fires_init(struct pxi_keeper *keeper);
-void pxi_fires_fini(struct pxi_keeper *keeper);
-int pxi_fires_turn(struct pxi_keeper *keeper);
-int pxi_fires_tidy(struct pxi_keeper *keeper); /* the outbox of what has been told; when there is nothing else to do */
+/* Opens the alerts, and all that stands on them. */
+int pxi_judge_init(struct pxi_keeper *keeper);
+void pxi_judge_fini(struct pxi_keeper *keeper);
+int pxi_judge_turn(struct pxi_keeper *keeper);
+int pxi_judge_expire(struct pxi_keeper *keeper);
+int pxi_judge_commit(struct pxi_keeper *keeper, bool sync); /* the group under way, with the checkpoint */
+/* Places the alert, as it stands in the group, by present values; takes it out of the index. */
+int pxi_judge_arm(struct pxi_keeper *keeper, const struct px_alert *alert);
+int pxi_judge_disarm(struct pxi_keeper *keeper, const struct px_alert *alert);
+
+int pxi_tell_init(struct pxi_keeper *keeper);
+void pxi_tell_fini(struct pxi_keeper *keeper);
+int pxi_tell_turn(struct pxi_keeper *keeper, unsigned most);
+
+int pxi_depth_init(struct pxi_keeper *keeper);
+void pxi_depth_fini(struct pxi_keeper *keeper);
+void pxi_depth_touch(struct pxi_keeper *keeper, px_asset_id asset, unsigned series);
+int pxi_depth_turn(struct pxi_keeper *keeper);
+
+int pxi_seeds_turn(struct pxi_keeper *keeper);
 
 int pxi_tasks_init(struct pxi_keeper *keeper);
 void pxi_tasks_fini(struct pxi_keeper *keeper);
 int pxi_tasks_turn(struct pxi_keeper *keeper);
 bool pxi_tasks_queued(struct pxi_tasks *tasks);
+bool pxi_is_write(unsigned kind); /* enum px_wire_kind: goes to the main thread */
+bool pxi_answers_alert(unsigned kind);
 /* Server thread: PX_E_AGAIN when there are too many already. */
 int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_wire_request *request,
                     unsigned client, uint32_t serial);
 bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp); /* a finished one */
-/* arms.c says: this record went to this position of the arm queue; a stream begins, which holds all; look who has been
- * heard. */
-void pxi_tasks_pushed(struct pxi_keeper *keeper, uint64_t record, uint64_t position);
-void pxi_tasks_streamed(struct pxi_keeper *keeper);
-void pxi_tasks_heard(struct pxi_keeper *keeper);
-
 /* notices.c: writes of channels and deliveries, as part of the group under way. */
 bool pxi_is_notice(unsigned kind);
 int pxi_notice_put(struct pxi_keeper *keeper, struct pxi_task *task);
@@ -168,11 +198,6 @@ void pxi_notice_render(void *ctx, const struct px_alert *alert, const struct px_
                        char message[PX_ALERT_MESSAGE_SIZE]);
 int pxi_notice_read(const struct pxi_keeper *keeper, unsigned kind, const struct px_wire_request *request, void *rows,
                     struct px_wire_answer *answer);
-
-void pxi_arms_fini(struct pxi_arms *arms);
-int pxi_arms_turn(struct pxi_keeper *keeper);
-bool pxi_arms_room(const struct pxi_arms *arms, unsigned records);
-uint64_t pxi_arms_put(struct pxi_keeper *keeper, const struct px_alert *alert, enum px_arm_action action); /* its number */
 
 int pxi_syncer_start(struct pxi_syncer *syncer, struct pxi_history *history);
 void pxi_syncer_stop(struct pxi_syncer *syncer);

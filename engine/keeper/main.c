@@ -9,24 +9,21 @@
 
 #define REST_NS  (20 * PX_NS_PER_MS)  /* nothing to do: the heartbeat wants to run */
 #define PACE_NS  (5 * PX_NS_PER_MS)   /* ticks are flowing: gather some instead of being woken by each */
-#define HEAR_NS  (PX_NS_PER_MS / 5)   /* somebody waits for the evaluator to hear */
-#define TIDY_NS  (100 * PX_NS_PER_MS) /* quiet for so long: time for what has no hurry */
 #define DRAIN_NS (5 * PX_NS_PER_S)
 
 static int keeper_init(struct pxi_keeper *keeper, const struct px_heritage *heritage)
 {
     keeper->heritage = heritage;
     keeper->tasks.done_fd = -1;
-    keeper->arms.head = keeper->arms.tail = 1; /* so that the record before the first is a number too */
     keeper->shm = heritage->shm;
     keeper->stats = px_heritage_stats(heritage);
     int error = px_names_create(heritage->config, &keeper->names);
     if (!error)
         error = pxi_tasks_init(keeper);
     if (!error)
-        error = pxi_fires_init(keeper);
-    if (!error)
         error = pxi_history_init(keeper);
+    if (!error)
+        error = pxi_judge_init(keeper);
     if (!error)
         error = pxi_syncer_start(&keeper->syncer, &keeper->history);
     if (!error)
@@ -38,31 +35,50 @@ static void keeper_fini(struct pxi_keeper *keeper)
 {
     pxi_server_destroy(&keeper->server);
     pxi_syncer_stop(&keeper->syncer);
-    pxi_arms_fini(&keeper->arms);
-    pxi_fires_fini(keeper);
+    pxi_judge_fini(keeper);
     pxi_history_fini(keeper);
     pxi_tasks_fini(keeper);
     px_names_destroy(&keeper->names);
 }
 
-/* > 0: worked. Fires first: somebody waits to be told. */
+/* One after the other, until one fails; the sum of the work. */
+static int in_order(struct pxi_keeper *keeper, int (*const *turns)(struct pxi_keeper *))
+{
+    int worked = 0;
+
+    for (; *turns; turns++) {
+        int result = (*turns)(keeper);
+
+        if (result < 0)
+            return result;
+        worked += result;
+    }
+    return worked;
+}
+
+static int tell(struct pxi_keeper *keeper)
+{
+    return pxi_tell_turn(keeper, PXI_TELL_MAX);
+}
+
+/* > 0: worked. Hits first: somebody waits to be told. */
 static int turn(struct pxi_keeper *keeper, bool *ticksp)
 {
-    int fires = pxi_fires_turn(keeper);
-    int tasks = fires < 0 ? fires : pxi_tasks_turn(keeper);
-    int arms = tasks < 0 ? tasks : pxi_arms_turn(keeper);
-    int ticks = arms < 0 ? arms : pxi_history_turn(keeper);
+    static int (*const turns[])(struct pxi_keeper *) = {pxi_judge_turn, tell, pxi_tasks_turn, pxi_judge_expire,
+                                                        pxi_seeds_turn, pxi_depth_turn, NULL};
+    int worked = in_order(keeper, turns);
+    int ticks = worked < 0 ? worked : pxi_history_turn(keeper);
     int flushed = ticks < 0 ? ticks : pxi_history_flush(keeper, false);
 
     *ticksp = ticks > 0;
     if (__atomic_load_n(&keeper->syncer.failed, __ATOMIC_ACQUIRE))
         return PX_E_IO;
-    return flushed < 0 ? flushed : fires > 0 || tasks > 0 || arms > 0;
+    return flushed < 0 ? flushed : worked;
 }
 
 static bool has_news(struct pxi_keeper *keeper, bool ticks_too)
 {
-    return px_queue_length(keeper->shm->fires) > 0 || pxi_tasks_queued(&keeper->tasks) ||
+    return px_queue_length(keeper->shm->hits) > 0 || pxi_tasks_queued(&keeper->tasks) ||
            (ticks_too && px_ring_tail(keeper->shm->ticks) != keeper->history.position);
 }
 
@@ -75,22 +91,13 @@ static void rest(struct pxi_keeper *keeper, bool ticks)
 
     if (backlog)
         return;
-    px_wait_add(&set, &keeper->shm->fires->consumer_sleeps);
+    px_wait_add(&set, &keeper->shm->hits->consumer_sleeps);
     px_wait_add(&set, &keeper->tasks.news);
     if (!ticks)
         px_wait_add(&set, &keeper->shm->ticks_yard->need_wake);
     px_wait_arm(&set);
     if (!has_news(keeper, !ticks))
-        px_wait_sleep(&set, keeper->tasks.waiting > 0 ? HEAR_NS : ticks ? PACE_NS : REST_NS);
-}
-
-static int tidy(struct pxi_keeper *keeper, bool worked)
-{
-    px_mono now = px_mono_now();
-
-    if (worked)
-        keeper->idle_since = now;
-    return px_mono_since(now, keeper->idle_since) > TIDY_NS ? pxi_fires_tidy(keeper) : 0;
+        px_wait_sleep(&set, ticks ? PACE_NS : REST_NS);
 }
 
 /* What the others left in the rings, for a bounded time; then everything onto the disk. */
@@ -106,8 +113,6 @@ static int drain(struct pxi_keeper *keeper)
     }
     if (result >= 0)
         result = pxi_history_flush(keeper, true);
-    if (result >= 0)
-        result = pxi_fires_tidy(keeper);
     return result < 0 ? result : 0;
 }
 
@@ -118,8 +123,6 @@ static int run(struct pxi_keeper *keeper)
     while (!px_heritage_terminating(keeper->heritage)) {
         int result = turn(keeper, &ticks);
 
-        if (result >= 0 && tidy(keeper, result > 0 || ticks) < 0)
-            result = PX_E_IO;
         if (result < 0)
             return result;
         px_heritage_beat(keeper->heritage);

@@ -208,7 +208,7 @@ static void serve_read(struct pxi_server *server, struct client *client)
 static void reply_task(struct pxi_server *server, struct client *client, const struct pxi_task *task)
 {
     bool good = task->result == 0 || task->result == PX_E_EXISTS;
-    bool has_row = task->head.kind == PX_WIRE_ALERT_CREATE && good;
+    bool has_row = good && pxi_answers_alert(task->head.kind);
     const void *rows = has_row ? &task->stored : task->rows;
     uint32_t count = has_row ? 1 : good && task->rows ? task->row_count : 0;
     char *frame = calloc(1, sizeof(struct answer) + count * row_sizes[task->head.kind]);
@@ -279,8 +279,7 @@ static void take_request(struct pxi_server *server, struct client *client)
         return;
     }
     px_stat_add(server->keeper->stats, PX_STAT_KEEP_REQUESTS, 1);
-    if (client->in.head.kind == PX_WIRE_ALERT_CREATE || client->in.head.kind == PX_WIRE_ALERT_DELETE ||
-        pxi_is_notice(client->in.head.kind))
+    if (pxi_is_write(client->in.head.kind))
         serve_write(server, client);
     else
         serve_read(server, client);

@@ -1,4 +1,4 @@
-/* Alert writes: taken in groups, made durable with one sync, told to the evaluator, and answered when it has heard. */
+/* Writes that the web asks for: taken in groups, made durable with one sync, and answered. */
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -52,6 +52,19 @@ static enum pxi_task_state state_of(const struct pxi_task *task)
 static void set_state(struct pxi_task *task, enum pxi_task_state state)
 {
     __atomic_store_n(&task->state, state, __ATOMIC_RELAXED);
+}
+
+/* ---- kinds ---- */
+
+bool pxi_answers_alert(unsigned kind)
+{
+    return kind == PX_WIRE_ALERT_CREATE || kind == PX_WIRE_ALERT_UPDATE || kind == PX_WIRE_ALERT_PAUSE ||
+           kind == PX_WIRE_ALERT_RESUME || kind == PX_WIRE_ALERT_REARM;
+}
+
+bool pxi_is_write(unsigned kind)
+{
+    return pxi_answers_alert(kind) || kind == PX_WIRE_ALERT_DELETE || pxi_is_notice(kind);
 }
 
 /* ---- the server thread's side ---- */
@@ -132,23 +145,75 @@ static struct pxi_task *next_task(struct pxi_tasks *tasks)
     pthread_mutex_unlock(&tasks->lock);
     if (task) {
         set_state(task, PXI_TASK_COMMITTING);
-        task->since = px_mono_now();
     }
     return task;
 }
 
+static int create(struct pxi_keeper *keeper, const struct px_alert *alert, struct px_alert *storedp)
+{
+    if (keeper->tasks.space != PX_SPACE_FINE)
+        return px_alerts_get(keeper->alerts, alert->owner, alert->id, storedp) == 0 ? PX_E_EXISTS : PX_E_DISK;
+    int error = px_alerts_create(keeper->alerts, alert, keeper->heritage->config->limits.alerts_per_owner, storedp);
+
+    return error ? error : pxi_judge_arm(keeper, storedp);
+}
+
+static int delete(struct pxi_keeper *keeper, const struct px_alert *alert, struct px_alert *gonep)
+{
+    int error = px_alerts_delete(keeper->alerts, alert->owner, alert->id, alert->version, gonep);
+
+    return error ? error : pxi_judge_disarm(keeper, gonep);
+}
+
+/* What it waits for stays as it is when only its words change. */
+static int update(struct pxi_keeper *keeper, const struct px_alert *changed, struct px_alert *storedp)
+{
+    struct px_alert before;
+
+    if (keeper->tasks.space != PX_SPACE_FINE)
+        return PX_E_DISK;
+    int error = px_alerts_update(keeper->alerts, changed, storedp, &before);
+    if (error || storedp->state != PX_ALERT_ARMED ||
+        (strcmp(before.symbol, storedp->symbol) == 0 && memcmp(&before.rule, &storedp->rule, sizeof before.rule) == 0))
+        return error;
+    error = pxi_judge_disarm(keeper, &before);
+    return error ? error : pxi_judge_arm(keeper, storedp);
+}
+
+static int act(struct pxi_keeper *keeper, enum px_alert_action action, const struct px_alert *asked, struct px_alert *storedp)
+{
+    struct px_alert before;
+    int error = px_alerts_get(keeper->alerts, asked->owner, asked->id, &before);
+
+    if (!error)
+        error = px_alerts_act(keeper->alerts, action, asked->owner, asked->id, asked->version, storedp);
+    if (error || (action == PX_ALERT_RESUME && before.state == PX_ALERT_ARMED)) /* it goes on waiting where it was */
+        return error;
+    if (before.state == PX_ALERT_ARMED)
+        error = pxi_judge_disarm(keeper, &before);
+    return !error && storedp->state == PX_ALERT_ARMED ? pxi_judge_arm(keeper, storedp) : error;
+}
+
 static int put_into_group(struct pxi_keeper *keeper, struct pxi_task *task)
 {
-    const struct px_config_limits *limits = &keeper->heritage->config->limits;
     const struct px_alert *alert = &task->request.alert;
 
-    if (pxi_is_notice(task->head.kind))
-        return pxi_notice_put(keeper, task);
-    if (task->head.kind == PX_WIRE_ALERT_DELETE)
-        return px_alerts_delete(keeper->alerts, alert->owner, alert->id, alert->version, &task->stored);
-    if (keeper->tasks.space != PX_SPACE_FINE)
-        return px_alerts_get(keeper->alerts, alert->owner, alert->id, &task->stored) == 0 ? PX_E_EXISTS : PX_E_DISK;
-    return px_alerts_create(keeper->alerts, alert, limits->alerts_per_owner, &task->stored);
+    switch (task->head.kind) {
+    case PX_WIRE_ALERT_CREATE:
+        return create(keeper, alert, &task->stored);
+    case PX_WIRE_ALERT_DELETE:
+        return delete(keeper, alert, &task->stored);
+    case PX_WIRE_ALERT_UPDATE:
+        return update(keeper, alert, &task->stored);
+    case PX_WIRE_ALERT_PAUSE:
+        return act(keeper, PX_ALERT_PAUSE, alert, &task->stored);
+    case PX_WIRE_ALERT_RESUME:
+        return act(keeper, PX_ALERT_RESUME, alert, &task->stored);
+    case PX_WIRE_ALERT_REARM:
+        return act(keeper, PX_ALERT_REARM, alert, &task->stored);
+    default:
+        return pxi_is_notice(task->head.kind) ? pxi_notice_put(keeper, task) : PX_E_INVALID;
+    }
 }
 
 /* notify's own writes may be lost with the power: then it sends again, under the same name. */
@@ -160,52 +225,28 @@ static bool wants_sync(struct pxi_task *const *group, unsigned count)
     return false;
 }
 
-static bool concerns_evaluator(const struct pxi_task *task)
-{
-    return !pxi_is_notice(task->head.kind) &&
-           (task->result == 0 || (task->result == PX_E_EXISTS && task->stored.state == PX_ALERT_ARMED));
-}
-
-/* A durable write is now told to the evaluator; one that found its alert there waits until everything before has been
- * heard. */
-static void wait_for_evaluator(struct pxi_keeper *keeper, struct pxi_task *task)
-{
-    struct pxi_arms *arms = &keeper->arms;
-
-    if (task->arms)
-        task->record =
-            pxi_arms_put(keeper, &task->stored, task->head.kind == PX_WIRE_ALERT_DELETE ? PX_ARM_REMOVE : PX_ARM_ADD);
-    else if (arms->stream != PXI_STREAM_NONE || arms->served == 0)
-        task->record = PXI_BY_STREAM;
-    else
-        task->record = arms->tail - 1;
-    bool pushed = !task->arms && task->record != PXI_BY_STREAM && arms->head == arms->tail;
-    set_state(task, pushed ? PXI_TASK_PUSHED : PXI_TASK_UNPUSHED);
-    task->position = px_queue_tail(keeper->shm->arms) - 1;
-    keeper->tasks.waiting++;
-}
-
 static int commit_group(struct pxi_keeper *keeper, struct pxi_task **group, unsigned count)
 {
-    bool dirty = px_alerts_dirty(keeper->alerts);
-    px_mono before = px_mono_now();
-    int error;
-
     pxi_crash_point("write-before-sync");
-    error = dirty ? px_alerts_commit(keeper->alerts, wants_sync(group, count)) : 0;
+    int error = pxi_judge_commit(keeper, wants_sync(group, count));
     if (error)
         return error;
     pxi_crash_point("write-after-sync");
-    if (dirty) {
-        px_stat_add(keeper->stats, PX_STAT_KEEP_SYNCS, 1);
-        px_stat_add(keeper->stats, PX_STAT_KEEP_SYNC_NS, (uint64_t)px_mono_since(px_mono_now(), before));
-        px_stat_set(keeper->stats, PX_STAT_KEEP_ALERTS, px_alerts_count(keeper->alerts));
-    }
-    for (unsigned i = 0; i < count; i++) {
-        if (concerns_evaluator(group[i]))
-            wait_for_evaluator(keeper, group[i]);
-        else
-            finish(&keeper->tasks, group[i], group[i]->result);
+    px_stat_set(keeper->stats, PX_STAT_KEEP_ALERTS, px_alerts_count(keeper->alerts));
+    for (unsigned i = 0; i < count; i++)
+        finish(&keeper->tasks, group[i], group[i]->result);
+    return 0;
+}
+
+/* Alerts are changed by what their rows say, so the rows have to know of every fire. */
+static int tell_rest(struct pxi_keeper *keeper)
+{
+    while (px_alerts_told(keeper->alerts) != px_alerts_eseq(keeper->alerts)) {
+        int error = pxi_tell_turn(keeper, PXI_TELL_MAX);
+
+        if (error < 0)
+            return error;
+        px_heritage_beat(keeper->heritage);
     }
     return 0;
 }
@@ -234,21 +275,18 @@ int pxi_tasks_turn(struct pxi_keeper *keeper)
 
     look_at_disk(keeper);
     while (all < PXI_TASKS && (task = next_task(&keeper->tasks)) != NULL) {
-        all++;
-        if (!pxi_arms_room(&keeper->arms,
-                           count + 1)) { /* the evaluator is far behind; nothing is promised that cannot be kept */
-            finish(&keeper->tasks, task, PX_E_AGAIN);
-            continue;
-        }
+        if (all++ == 0 && (error = tell_rest(keeper)) != 0)
+            return error;
         task->result = put_into_group(keeper, task);
         if (task->result == PX_E_AGAIN && count > 0) { /* touches what the group touches: the next group */
             error = commit_group(keeper, group, count);
+            if (!error)
+                error = tell_rest(keeper);
             if (error)
                 return error;
             count = 0;
             task->result = put_into_group(keeper, task);
         }
-        task->arms = task->result == 0 && !pxi_is_notice(task->head.kind) && task->stored.asset != PX_ASSET_NONE;
         if (task->result == PX_E_IO)
             return PX_E_IO;
         group[count++] = task;
@@ -256,56 +294,4 @@ int pxi_tasks_turn(struct pxi_keeper *keeper)
     if (count > 0)
         error = commit_group(keeper, group, count);
     return error ? error : all > 0;
-}
-
-/* ---- answered when the evaluator has heard ---- */
-
-static void look_at_task(struct pxi_keeper *keeper, struct pxi_task *task, uint64_t head, px_mono now)
-{
-    bool heard = state_of(task) == PXI_TASK_PUSHED && (int64_t)(head - task->position) > 0;
-    bool late = px_mono_since(now, task->since) > PXI_ARMED_NS;
-
-    if (!heard && !late)
-        return;
-    keeper->tasks.waiting--;
-    finish(&keeper->tasks, task, heard ? task->result : PX_E_TIMEOUT);
-}
-
-void pxi_tasks_heard(struct pxi_keeper *keeper)
-{
-    uint64_t head = px_queue_head(keeper->shm->arms);
-    px_mono now = px_mono_now();
-
-    for (unsigned i = 0; i < PXI_TASKS && keeper->tasks.waiting > 0; i++) {
-        struct pxi_task *task = &keeper->tasks.task[i];
-        enum pxi_task_state state = state_of(task);
-
-        if (state == PXI_TASK_UNPUSHED || state == PXI_TASK_PUSHED)
-            look_at_task(keeper, task, head, now);
-    }
-}
-
-void pxi_tasks_pushed(struct pxi_keeper *keeper, uint64_t record, uint64_t position)
-{
-    for (unsigned i = 0; i < PXI_TASKS && keeper->tasks.waiting > 0; i++) {
-        struct pxi_task *task = &keeper->tasks.task[i];
-
-        if (state_of(task) != PXI_TASK_UNPUSHED || task->record != record)
-            continue;
-        set_state(task, PXI_TASK_PUSHED);
-        task->position = position;
-    }
-}
-
-void pxi_tasks_streamed(struct pxi_keeper *keeper)
-{
-    for (unsigned i = 0; i < PXI_TASKS && keeper->tasks.waiting > 0; i++) {
-        struct pxi_task *task = &keeper->tasks.task[i];
-        enum pxi_task_state state = state_of(task);
-
-        if (state != PXI_TASK_UNPUSHED && state != PXI_TASK_PUSHED)
-            continue;
-        set_state(task, PXI_TASK_UNPUSHED);
-        task->record = PXI_BY_STREAM;
-    }
 }

@@ -18,8 +18,8 @@
 
 #define TICK_CAPACITY  (UINT64_C(1) << 18) /* 16 MiB: 26 s at 10,000 a second */
 #define EVENT_CAPACITY (UINT64_C(1) << 13)
-#define FIRE_CAPACITY  (UINT64_C(1) << 16)
-#define ARM_CAPACITY   (UINT64_C(1) << 15)
+#define HIT_CAPACITY  (UINT64_C(1) << 16)
+#define SEED_CAPACITY   (UINT64_C(1) << 15)
 
 #define ENDING_MS 2000 /* for the workers of a supervisor that was killed; the kernel kills them with it */
 
@@ -28,8 +28,8 @@ static struct px_shm_params params_of(const struct px_config *config)
     return (struct px_shm_params){.assets = config->asset_count,
                                   .tick_capacity = TICK_CAPACITY,
                                   .event_capacity = EVENT_CAPACITY,
-                                  .fire_capacity = FIRE_CAPACITY,
-                                  .arm_capacity = ARM_CAPACITY};
+                                  .hit_capacity = HIT_CAPACITY,
+                                  .seed_capacity = SEED_CAPACITY};
 }
 
 static uint64_t mix(uint64_t hash, const void *bytes, size_t n)

@@ -243,8 +243,8 @@ static void wake_sleepers(struct px_shm *shm)
 {
     px_wait_wake_always(&shm->ticks_yard->need_wake);
     px_wait_wake_always(&shm->events_yard->need_wake);
-    px_wait_wake_always(&shm->fires->consumer_sleeps);
-    px_wait_wake_always(&shm->arms->consumer_sleeps);
+    px_wait_wake_always(&shm->hits->consumer_sleeps);
+    px_wait_wake_always(&shm->seeds->consumer_sleeps);
 }
 
 static void log_death(const struct pxi_worker *worker, const struct px_role_slot *slot, const siginfo_t *info)

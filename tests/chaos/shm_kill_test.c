@@ -109,7 +109,7 @@ static void bury(unsigned number, int status)
     if (test.process[number].kind == KILL_PRODUCER)
         px_wait_wake_always(&test.shm.ticks_yard->need_wake);
     if (test.process[number].kind == KILL_PUSHER)
-        px_wait_wake_always(&test.shm.fires->consumer_sleeps);
+        px_wait_wake_always(&test.shm.hits->consumer_sleeps);
     test.process[number].pid = 0;
 }
 
@@ -274,7 +274,7 @@ static void report(void)
 static void set_stage(void)
 {
     static const struct px_shm_params params = {
-        .assets = KILL_ASSETS, .tick_capacity = KILL_RING, .event_capacity = 8, .fire_capacity = 32, .arm_capacity = 8};
+        .assets = KILL_ASSETS, .tick_capacity = KILL_RING, .event_capacity = 8, .hit_capacity = 32, .seed_capacity = 8};
     static const unsigned counts[] = {
 #define KILL_COUNT(NAME, name, count) count,
         KILL_KINDS(KILL_COUNT)

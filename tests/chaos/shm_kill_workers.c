@@ -234,11 +234,11 @@ static void read_far_end(struct worker *worker)
     }
 }
 
-#define RECORD_WORDS (sizeof(struct px_fire) / 8)
+#define RECORD_WORDS (sizeof(struct px_hit) / 8)
 
 static void push(struct worker *worker)
 {
-    struct px_queue *queue = worker->shm.fires;
+    struct px_queue *queue = worker->shm.hits;
     uint64_t word[RECORD_WORDS];
 
     for (;;) {
@@ -257,7 +257,7 @@ static void push(struct worker *worker)
  * least once. */
 static void pop(struct worker *worker)
 {
-    struct px_queue *queue = worker->shm.fires;
+    struct px_queue *queue = worker->shm.hits;
     struct kill_arena *arena = worker->arena;
     struct px_wait_set set = {.count = 0};
     uint64_t word[RECORD_WORDS], head = px_queue_head(queue), acted = px_load_relaxed(&arena->acted);

@@ -229,7 +229,7 @@ static int writes_region(const struct px_cage *cage)
 
 START_TEST(test_region)
 {
-    const struct px_shm_params params = {.assets = 1, .tick_capacity = 256, .event_capacity = 64, .fire_capacity = 64, .arm_capacity = 64};
+    const struct px_shm_params params = {.assets = 1, .tick_capacity = 256, .event_capacity = 64, .hit_capacity = 64, .seed_capacity = 64};
     char reason[PX_SHM_REASON_SIZE];
     int socket = make_folder();
 

@@ -1,12 +1,14 @@
 /* The evaluator's sources in a test's own process, against a region of its own. Include after what counts or hooks stores. */
 #pragma once
 
-#include "engine/evaluator/fires.c"
+#include "engine/evaluator/levels.c"
 #include "engine/evaluator/main.c"
 #include "engine/evaluator/overrun.c"
+#include "engine/evaluator/seeds.c"
 #include "engine/evaluator/series.c"
 #include "engine/evaluator/windows.c"
-#include "match/plan.h"
+#include "match/condition.h"
+#include "tests/match_ram.h"
 #include "shm/extremes.c"
 #include "shm/queue.c"
 #include "shm/ring.c"
@@ -27,7 +29,7 @@ static struct pxi_evaluator evaluator;
 static inline void region_open(uint64_t ticks, uint64_t fires, uint64_t first)
 {
     struct px_shm_params params = {
-        .assets = ASSETS, .tick_capacity = ticks, .event_capacity = 8, .fire_capacity = fires, .arm_capacity = 64};
+        .assets = ASSETS, .tick_capacity = ticks, .event_capacity = 8, .hit_capacity = fires, .seed_capacity = 64};
 
     for (unsigned i = 0; i < ASSETS; i++) {
         config_asset[i] = (struct px_config_asset){.scale = 2, .size_scale = 4, .source_count = 1};
@@ -59,6 +61,30 @@ static inline void ingest(const struct px_tick *batch, unsigned n)
 {
     px_extremes_before(shm.extremes, shm.ticks, cursor_of_evaluator(), ASSETS, n);
     px_ring_publish(shm.ticks, shm.ticks_yard, batch, n);
+}
+
+/* A one-shot alert of one level in mantissas of two decimals, its plan not placed yet. */
+static inline struct px_plan plan_of(unsigned op, int64_t level)
+{
+    struct px_rule rule = {.conditions = 1, .frequency = PX_FREQUENCY_ONCE};
+    struct px_plan plan;
+
+    rule.condition[0].op = (uint8_t)op;
+    rule.condition[0].source = PX_SOURCE_LAST;
+    snprintf(rule.condition[0].level, PX_LEVEL_SIZE, "%lld.%02d", (long long)(level / 100), (int)(level % 100));
+    ck_assert_int_eq(px_rule_plan(&rule, 2, &plan, NULL), 0);
+    return plan;
+}
+
+/* Everything is told, whatever waits. */
+static inline void watch_all(void)
+{
+    for (px_asset_id asset = 0; asset < ASSETS; asset++) {
+        struct px_watch *watch = px_shm_watch(&shm, asset);
+
+        watch->interest = 1u << PX_SERIES_LAST;
+        watch->near[PX_SERIES_LAST].up = INT64_MIN;
+    }
 }
 
 static inline bool holds(unsigned op, int64_t level, int64_t prev, int64_t price)

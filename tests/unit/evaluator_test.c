@@ -1,6 +1,6 @@
 /*
- * The evaluator dies after every single store, three deaths deep, in the middle of its ticks: latch, closed buckets, candle, averages, fire queue,
- * cursor. Its successor counts no tick twice and none less, and every crossing has fired at least once and nothing else.
+ * The evaluator dies after every single store, three deaths deep, in the middle of its ticks: latch, closed buckets, candle, averages, levels, hit queue,
+ * cursor. Its successor counts no tick twice and none less, and every alert fires exactly as it must when the hits are judged.
  */
 #include "tests/unit/crash.h"
 
@@ -29,33 +29,29 @@ static void make_ticks(void)
     tick[9].time_ns = tick[8].time_ns - PX_NS_PER_S;
 }
 
-static struct px_arm arm_of(unsigned i)
-{
-    return (struct px_arm){.alert = {7, i}, .asset = i / 4, .op = (uint16_t)(1 + i % 4), .action = PX_ARM_ADD, .level = LEVEL};
-}
-
-enum variant { AS_IT_IS, STATE_BEFORE_FIRES, POSITION_ELSEWHERE };
+enum variant { AS_IT_IS, STATE_BEFORE_HITS, POSITION_ELSEWHERE };
 
 /* The two orders that must not be. */
 static void wrong_tick(struct pxi_evaluator *e, const struct px_tick *t, uint64_t position)
 {
-    struct px_series_state before, *state = &e->state[t->asset];
+    struct px_series_state *state = &e->state[t->asset];
+    struct pxi_occasion occasion = {.asset = t->asset, .time_ns = t->time_ns, .tick = position, .prev = state->last, .prev_ns = state->last_ns};
+    struct px_average_value average;
 
     if (position < state->position)
         return;
-    before = *state;
     px_series_add(state, shm.windows[t->asset].closed, t->price, t->size, t->time_ns);
-    commit(e, t->asset, position + 1);
-    struct px_series_state after = *state;
-    *state = before; /* fires are compared with the price before */
-    if (t->time_ns >= before.last_ns)
-        pxi_fires_of_tick(e, t, position);
-    *state = after;
+    state->position = position + 1;
+    px_latch_write(&shm.windows[t->asset].state, state);
+    average_of(e, t->asset, state->last_ns, &average);
+    pxi_levels_trade(e, &average, &occasion);
+    px_latch_write(px_shm_candle(&shm, t->asset), &state->candles);
+    px_latch_write(px_shm_average(&shm, t->asset), &average);
 }
 
 static void read_ticks(enum variant variant)
 {
-    if (variant != STATE_BEFORE_FIRES) {
+    if (variant != STATE_BEFORE_HITS) {
         while (take_ticks(&evaluator))
             ;
         return;
@@ -65,7 +61,7 @@ static void read_ticks(enum variant variant)
     px_ring_report(shm.ticks_yard, heritage.slot, evaluator.position);
 }
 
-/* One life; the alerts are armed again as the keeper does, those that the queue has seen fire as well: it refuses repeats. */
+/* One life. */
 static bool __attribute__((noinline)) life(int stores, enum variant variant)
 {
     bool died;
@@ -76,50 +72,77 @@ static bool __attribute__((noinline)) life(int stores, enum variant variant)
         if (variant == POSITION_ELSEWHERE)
             for (px_asset_id asset = 0; asset < ASSETS; asset++)
                 evaluator.state[asset].position = 0;
-        for (unsigned i = 0; i < 8; i++) {
-            struct px_arm record = arm_of(i);
-            take(&evaluator, &record);
-        }
         read_ticks(variant);
     });
     evaluator_fini(&evaluator);
     return died;
 }
 
-static bool fires_ever(const struct px_arm *arm)
+static unsigned op_of(unsigned i)
+{
+    return 1 + i % 4;
+}
+
+static bool fires_ever(unsigned i)
 {
     int64_t last = PX_PRICE_NONE, last_ns = 0;
 
-    for (unsigned i = 0; i < TICKS; i++) {
-        if (tick[i].asset != arm->asset || tick[i].time_ns < last_ns)
+    for (unsigned t = 0; t < TICKS; t++) {
+        if (tick[t].asset != i / 4 || tick[t].time_ns < last_ns)
             continue;
-        if (holds(arm->op, arm->level, last, tick[i].price))
+        if (holds(op_of(i), LEVEL, last, tick[t].price))
             return true;
-        last = tick[i].price;
-        last_ns = tick[i].time_ns;
+        last = tick[t].price;
+        last_ns = tick[t].time_ns;
     }
     return false;
 }
 
+static unsigned fired[8];
+static long bad_fires;
+
+static int on_fire(void *ctx, const struct px_fired *fire)
+{
+    unsigned i = (unsigned)fire->alert.lo;
+
+    fired[i]++;
+    bad_fires += !holds(op_of(i), LEVEL, fire->prev, fire->value); /* never for what did not happen */
+    bad_fires += fire->hit->tick >= TICKS || tick[fire->hit->tick].price != fire->value;
+    return 0;
+}
+
+static void on_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, int64_t down)
+{
+}
+
+/* The keeper's part: eight alerts, and the hits in order. */
 static long count_fires(void)
 {
-    bool fired[8] = {false};
-    struct px_fire fire;
-    long bad = 0;
+    struct px_book_out out = {.fire = on_fire, .near = on_near};
+    struct px_index index;
+    struct ram ram;
+    struct px_book *book;
+    struct px_hit hit;
+    long bad;
 
-    while (px_queue_peek(shm.fires, 0, &fire) == 0) {
-        unsigned i = (unsigned)fire.alert.lo;
-        bool level = i % 4 < 2;
-
-        fired[i] = true;
-        bad += !holds(1 + i % 4, LEVEL, fire.prev, fire.price); /* never for what did not happen */
-        bad += !level && (fire.position >= TICKS || tick[fire.position].price != fire.price);
-        px_queue_consume(shm.fires, 1);
-    }
+    ram_init(&ram, ASSETS);
+    index = ram_index(&ram);
+    ck_assert_int_eq(px_book_create(ASSETS, 1 << 20, &index, &out, &book), 0);
+    memset(fired, 0, sizeof(fired));
+    bad_fires = 0;
     for (unsigned i = 0; i < 8; i++) {
-        struct px_arm arm = arm_of(i);
-        bad += fired[i] != fires_ever(&arm);
+        struct px_plan plan = plan_of(op_of(i), LEVEL); /* no price is known yet */
+        ck_assert_int_eq(px_book_add(book, (struct px_alert_id){7, i}, i / 4, &plan), 0);
     }
+    for (; px_queue_peek(shm.hits, 0, &hit) == 0; px_queue_consume(shm.hits, 1)) {
+        uint32_t stage = 0;
+        ck_assert_int_eq(px_book_apply(book, &hit, 1, &stage), 0);
+    }
+    bad = bad_fires;
+    for (unsigned i = 0; i < 8; i++)
+        bad += fired[i] != fires_ever(i);
+    px_book_destroy(&book);
+    ram_fini(&ram);
     return bad;
 }
 
@@ -160,10 +183,11 @@ static void follow(int a, int b, int c, enum variant variant, struct result *res
 
     reset();
     shm.ticks_yard->cursor[heritage.slot].position = 0;
-    shm.fires->head = shm.fires->tail = 0;
+    shm.hits->head = shm.hits->tail = 0;
     for (unsigned i = 0; i < ASSETS; i++) {
         memset(px_shm_average(&shm, i), 0, sizeof(px_average_slot));
         memset(px_shm_candle(&shm, i), 0, sizeof(px_candle_slot));
+        memset(px_shm_levels(&shm, i), 0, sizeof(px_levels_slot));
     }
     for (unsigned i = 0; i < 3; i++) {
         result->deaths += life(after[i], variant);
@@ -196,6 +220,7 @@ static void open_world(void)
 
     make_ticks();
     region_open(64, 256, 0);
+    watch_all();
     ingest(tick, TICKS);
     clean_bytes = ASSETS * sizeof(*shm.windows);
     clean = malloc(clean_bytes);
@@ -237,13 +262,13 @@ START_TEST(every_death_of_the_evaluator)
 
     open_world();
     check_expected();
-    result = enumerate(AS_IT_IS, 1, 1201);
+    result = enumerate(AS_IT_IS, 1, 2503);
     ck_assert_int_gt(result.deaths, 20000);
     ck_assert_int_eq(result.fires, 0);
     ck_assert_int_eq(result.states, 0);
-    result = enumerate(STATE_BEFORE_FIRES, 7, 2003); /* the controls */
+    result = enumerate(STATE_BEFORE_HITS, 13, 4001); /* the controls */
     ck_assert_int_gt(result.fires, 0);
-    result = enumerate(POSITION_ELSEWHERE, 7, 2003);
+    result = enumerate(POSITION_ELSEWHERE, 13, 4001);
     ck_assert_int_gt(result.states, 0);
     free(clean);
     px_shm_detach(&shm);

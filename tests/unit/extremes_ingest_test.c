@@ -23,7 +23,7 @@ static void *clean;
 static void open_region(void)
 {
     struct px_shm_params params = {
-        .assets = ASSETS, .tick_capacity = CAPACITY, .event_capacity = 8, .fire_capacity = 8, .arm_capacity = 8};
+        .assets = ASSETS, .tick_capacity = CAPACITY, .event_capacity = 8, .hit_capacity = 8, .seed_capacity = 8};
 
     ck_assert_int_eq(px_shm_create(&params, 1, &shm), 0);
     clean = malloc(shm.size);

@@ -7,7 +7,6 @@ static void between_stores(void);
 #define px_store_relaxed(p, v) (between_stores(), __atomic_store_n((p), (v), __ATOMIC_RELAXED))
 #define px_store_release(p, v) (between_stores(), __atomic_store_n((p), (v), __ATOMIC_RELEASE))
 
-#include "match/plan.h"
 #include "tests/unit/evaluator_fixture.h"
 
 #define CAPACITY 256
@@ -15,7 +14,12 @@ static void between_stores(void);
 #define ALERTS   300
 
 struct alert { /* slow and obvious */
-    struct px_arm arm;
+    struct {
+        px_asset_id asset;
+        unsigned op;
+        int64_t level;
+    } arm;
+    uint64_t number; /* how often it has been armed: its id */
     bool armed, fired;
 };
 
@@ -102,7 +106,7 @@ static void model(uint64_t from, uint64_t until, bool must[ALERTS], bool may[ALE
         last_ns[a] = tick->time_ns;
     }
     for (unsigned i = 0; i < ALERTS; i++) {
-        const struct px_arm *arm = &alert[i].arm;
+        __typeof__(&alert[i].arm) arm = &alert[i].arm;
 
         may[i] = must[i] ||
                  (arm->op == PX_OP_CROSSING_UP && rise_from[arm->asset] < arm->level && arm->level <= rise_to[arm->asset]) ||
@@ -110,19 +114,71 @@ static void model(uint64_t from, uint64_t until, bool must[ALERTS], bool may[ALE
     }
 }
 
+/* ---- the keeper's part ---- */
+
+static struct ram ram;
+static struct px_book *book;
+static bool fired[ALERTS], step_missed;
+static uint64_t step_from, step_until;
+
+static int on_fire(void *ctx, const struct px_fired *fire)
+{
+    unsigned i = (unsigned)fire->alert.lo;
+
+    if (newest_only && fire->alert.hi != alert[i].number) /* given up as missed, and armed anew since */
+        return 0;
+    fired[i] = true;
+    ck_assert_uint_eq(fire->alert.hi, alert[i].number);
+    ck_assert(!step_missed || newest_only || (fire->hit->flags & PX_HIT_LATE));
+    impossible += fire->hit->tick < first + step_from || fire->hit->tick >= first + step_until;
+    impossible += !holds(alert[i].arm.op, alert[i].arm.level, fire->prev, fire->value);
+    return 0;
+}
+
+static void on_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, int64_t down)
+{
+    struct px_watch *watch = px_shm_watch(&shm, asset);
+
+    watch->interest |= 1u << series;
+    watch->near[series].up = up;
+    watch->near[series].down = down;
+}
+
+static void judge_hits(void)
+{
+    struct px_hit hit;
+
+    while (px_queue_peek(shm.hits, 0, &hit) == 0) {
+        uint32_t stage = 0;
+
+        ck_assert_int_eq(px_book_apply(book, &hit, 1, &stage), 0);
+        ram_settle(&ram);
+        px_book_settled(book);
+        px_shm_watch(&shm, hit.asset)->near[hit.series].heard = px_queue_head(shm.hits) + 1;
+        px_queue_consume(shm.hits, 1);
+    }
+}
+
+static void open_book(void)
+{
+    struct px_book_out out = {.fire = on_fire, .near = on_near};
+    struct px_index index;
+
+    ram_init(&ram, ASSETS);
+    index = ram_index(&ram);
+    ck_assert_int_eq(px_book_create(ASSETS, 1 << 20, &index, &out, &book), 0);
+}
+
 static void check_fires(uint64_t from, uint64_t until, bool missed)
 {
-    bool must[ALERTS] = {false}, may[ALERTS] = {false}, fired[ALERTS] = {false};
-    struct px_fire fire;
+    bool must[ALERTS] = {false}, may[ALERTS] = {false};
 
     model(from, until, must, may);
-    while (px_queue_peek(shm.fires, 0, &fire) == 0) {
-        fired[fire.alert.lo] = true;
-        ck_assert(!missed || newest_only || (fire.flags & PX_FIRE_LATE));
-        impossible += fire.position < first + from || fire.position >= first + until;
-        impossible += !holds(alert[fire.alert.lo].arm.op, alert[fire.alert.lo].arm.level, fire.prev, fire.price);
-        px_queue_consume(shm.fires, 1);
-    }
+    memset(fired, 0, sizeof(fired));
+    step_from = from;
+    step_until = until;
+    step_missed = missed;
+    judge_hits();
     for (unsigned i = 0; i < ALERTS; i++) {
         bool open = alert[i].armed && !alert[i].fired;
 
@@ -175,21 +231,40 @@ static void between_stores(void)
         evaluator_step();
 }
 
+static void arm(unsigned i)
+{
+    struct px_plan plan = plan_of(alert[i].arm.op, alert[i].arm.level);
+    struct px_moment moment = {0, 0, 0};
+    struct px_levels_value levels;
+
+    px_book_attend(book, alert[i].arm.asset, PX_SERIES_LAST);
+    px_latch_read(px_shm_levels(&shm, alert[i].arm.asset), &levels);
+    moment.position = levels.position;
+    ck_assert(newest_only || levels.value[PX_SERIES_LAST] == last[alert[i].arm.asset]);
+    bool fires = px_plan_arm(&plan, levels.value, &moment) != PX_VERDICT_NOTHING;
+    ck_assert(newest_only || !fires);
+    if (fires)
+        return;
+    ck_assert_int_eq(px_book_add(book, (struct px_alert_id){++alert[i].number, i}, alert[i].arm.asset, &plan), 0);
+    ram_settle(&ram);
+    px_book_settled(book);
+}
+
 static void arm_some(void)
 {
     for (unsigned n = 0; n < 40; n++) {
         unsigned i = (unsigned)dice(ALERTS);
-        struct px_arm *arm = &alert[i].arm;
         px_asset_id asset = (px_asset_id)dice(ASSETS);
 
         if (last[asset] == PX_PRICE_NONE || (alert[i].armed && !alert[i].fired))
             continue;
-        *arm = (struct px_arm){.alert = {1, i}, .asset = asset, .op = (uint16_t)(1 + dice(4)), .action = PX_ARM_ADD};
-        arm->level = last[asset] - 60 + (int64_t)dice(121);
+        alert[i].arm.asset = asset;
+        alert[i].arm.op = 1 + (unsigned)dice(4);
+        alert[i].arm.level = last[asset] - 60 + (int64_t)dice(121);
         alert[i].armed = alert[i].fired = false;
-        if (holds(arm->op, arm->level, PX_PRICE_NONE, last[asset])) /* fires at once: not what this is about */
+        if (holds(alert[i].arm.op, alert[i].arm.level, PX_PRICE_NONE, last[asset])) /* fires at once: not what this is about */
             continue;
-        take(&evaluator, arm);
+        arm(i);
         alert[i].armed = true;
     }
 }
@@ -207,6 +282,7 @@ static void run(uint64_t number, uint64_t first_position)
         last[a] = PX_PRICE_NONE;
     }
     region_open(CAPACITY, 1024, first);
+    open_book();
     evaluator_start();
     odds = 0;
     while (told < MOST / 4) {
@@ -249,6 +325,9 @@ static void check_day(void)
 
 static void finish(void)
 {
+    if (book)
+        ram_fini(&ram);
+    px_book_destroy(&book);
     evaluator_fini(&evaluator);
     px_shm_detach(&shm);
 }

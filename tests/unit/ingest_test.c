@@ -270,7 +270,7 @@ static struct pxi_publisher *publisher;
 static void open_region(void)
 {
     struct px_shm_params params = {
-        .assets = 2, .tick_capacity = RING, .event_capacity = 16, .fire_capacity = 16, .arm_capacity = 16};
+        .assets = 2, .tick_capacity = RING, .event_capacity = 16, .hit_capacity = 16, .seed_capacity = 16};
 
     configure();
     ck_assert_int_eq(px_shm_create(&params, 1, &shm), 0);

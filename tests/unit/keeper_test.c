@@ -31,9 +31,8 @@ const char *__tsan_default_suppressions(void)
 #endif
 
 struct seen { /* by the stand-in */
-    uint64_t resets, seeds, adds, removes, readies;
+    uint64_t resets, seeds, readies;
     int64_t seed_price;
-    uint32_t pause;
 };
 
 static char data[64];
@@ -43,7 +42,7 @@ static struct px_heritage heritage;
 static struct px_reader *reader;
 static struct seen *seen;
 static pid_t keeper, evaluator;
-static uint64_t sseq;
+static uint64_t sseq, moment;
 
 static void nap(void)
 {
@@ -62,7 +61,7 @@ static void nap(void)
 static void open_region(uint64_t generation)
 {
     struct px_shm_params params = {
-        .assets = 4, .tick_capacity = 4096, .event_capacity = 256, .fire_capacity = 256, .arm_capacity = 64};
+        .assets = 4, .tick_capacity = 4096, .event_capacity = 256, .hit_capacity = 256, .seed_capacity = 64};
 
     ck_assert_int_eq(px_shm_create(&params, generation, &shm), 0);
     px_symbols_publish(&shm.directory, &config, 1);
@@ -73,6 +72,7 @@ static void open_region(uint64_t generation)
                                     .generation = generation,
                                     .terminate_fd = eventfd(0, 0)};
     sseq = 0;
+    moment = 0;
 }
 
 static void start_keeper(const char *crash_at)
@@ -104,15 +104,13 @@ static void stop_keeper(void)
     ck_assert_int_eq(read(heritage.terminate_fd, &one, sizeof one), sizeof one);
 }
 
-static void hear(const struct px_arm *arm)
+static void hear(const struct px_seed *seed)
 {
-    seen->resets += arm->action == PX_ARM_RESET;
-    seen->adds += arm->action == PX_ARM_ADD;
-    seen->removes += arm->action == PX_ARM_REMOVE;
-    seen->readies += arm->action == PX_ARM_READY;
-    seen->seeds += arm->action == PX_ARM_SEED;
-    if (arm->action == PX_ARM_SEED)
-        seen->seed_price = arm->level;
+    seen->resets += seed->action == PX_SEED_RESET;
+    seen->readies += seed->action == PX_SEED_READY;
+    seen->seeds += seed->action == PX_SEED_PRICE;
+    if (seed->action == PX_SEED_PRICE)
+        seen->seed_price = seed->value;
 }
 
 static void start_evaluator(void)
@@ -120,16 +118,16 @@ static void start_evaluator(void)
     shm.roles[PX_ROLE_SLOT_EVALUATOR].incarnation++;
     evaluator = fork();
     while (evaluator == 0) {
-        struct px_arm arm;
+        struct px_seed seed;
 
         if (getppid() == 1)
             _exit(0);
-        if (__atomic_load_n(&seen->pause, __ATOMIC_RELAXED) || px_queue_peek(shm.arms, 0, &arm) != 0) {
+        if (px_queue_peek(shm.seeds, 0, &seed) != 0) {
             nap();
             continue;
         }
-        hear(&arm);
-        px_queue_consume(shm.arms, 1);
+        hear(&seed);
+        px_queue_consume(shm.seeds, 1);
     }
 }
 
@@ -172,6 +170,7 @@ static void teardown(void)
     ck_assert_int_eq(system(command), 0);
 }
 
+/* Alert n fires at 100 + n. */
 static struct px_alert alert_of(uint64_t number)
 {
     struct px_alert alert;
@@ -180,11 +179,11 @@ static struct px_alert alert_of(uint64_t number)
     alert.id = (struct px_alert_id){1, number};
     strcpy(alert.owner, "anna");
     strcpy(alert.symbol, "BTC-USD");
-    strcpy(alert.rule.condition[0].level, "100");
     alert.rule.conditions = 1;
+    alert.rule.frequency = PX_FREQUENCY_ONCE;
     alert.rule.condition[0].op = PX_OP_GREATER_OR_EQUAL;
     alert.rule.condition[0].source = PX_SOURCE_LAST;
-    alert.rule.frequency = PX_FREQUENCY_ONCE;
+    snprintf(alert.rule.condition[0].level, PX_LEVEL_SIZE, "%llu", (unsigned long long)(100 + number));
     return alert;
 }
 
@@ -194,16 +193,30 @@ static int create(uint64_t number)
     int result = px_reader_alert_create(reader, &alert, &stored);
 
     if (result == 0 || result == PX_E_EXISTS)
-        ck_assert(stored.id.lo == number && strcmp(stored.rule.condition[0].level, "100") == 0);
+        ck_assert(stored.id.lo == number && memcmp(&stored.rule, &alert.rule, sizeof alert.rule) == 0);
     return result;
+}
+
+/* The evaluator's part: the values into the latch, then the hit if something waits for it. */
+static void price(int64_t value, bool twice)
+{
+    struct px_levels_value levels;
+    struct px_hit hit = {.series = PX_SERIES_LAST, .value = value, .prev = value - 1, .time_ns = NOON, .matched_ns = NOON};
+
+    px_latch_read(px_shm_levels(&shm, 0), &levels);
+    for (unsigned s = 0; s < PX_SERIES && moment == 0; s++)
+        levels.value[s] = PX_PRICE_NONE;
+    levels.position = hit.position = ++moment;
+    levels.value[PX_SERIES_LAST] = value;
+    px_latch_write(px_shm_levels(&shm, 0), &levels);
+    for (int i = 0; i < 1 + twice; i++)
+        ck_assert_int_eq(px_queue_push(shm.hits, &hit), 0);
+    px_queue_wake(shm.hits);
 }
 
 static void fire(uint64_t number)
 {
-    struct px_fire record = {.alert = {1, number}, .price = 10001, .prev = 9999, .time_ns = NOON, .matched_ns = NOON};
-
-    ck_assert_int_eq(px_queue_push(shm.fires, &record), 0);
-    px_queue_wake(shm.fires);
+    price(10000 + 100 * (int64_t)number, false);
 }
 
 /* How often this alert stands in the event ring. */
@@ -227,55 +240,64 @@ static uint8_t state_of(uint64_t number)
     return alert.state;
 }
 
-START_TEST(a_create_is_answered_when_it_is_armed)
+static const struct px_near *near_of(unsigned series)
+{
+    return &px_shm_watch(&shm, 0)->near[series];
+}
+
+START_TEST(a_create_is_answered_when_it_is_watched)
 {
     struct px_alert stored, list[8];
     struct px_alert_query query = {.owner = "anna", .limit = 8};
     uint32_t count;
     bool more;
 
-    start_evaluator();
-    start_keeper(NULL);
+    start_keeper(NULL); /* and no evaluator: what is watched for stands in shared memory */
     ck_assert_int_eq(px_reader_ping(reader), 0);
-    ck_assert_int_eq(create(1), 0);
-    ck_assert(seen->adds == 1 && seen->readies == 1 && seen->resets == 1);
-    ck_assert_int_eq(create(1), PX_E_EXISTS);
+    price(9000, false);
     ck_assert_int_eq(create(2), 0);
-    ck_assert_uint_eq(seen->adds, 2);
+    ck_assert_uint_eq(px_shm_watch(&shm, 0)->interest, 1u << PX_SERIES_LAST);
+    ck_assert_int_le(near_of(PX_SERIES_LAST)->up, 10200);
+    WAIT_FOR(near_of(PX_SERIES_LAST)->up == 10200 && near_of(PX_SERIES_LAST)->down == INT64_MIN);
+    ck_assert_int_eq(create(2), PX_E_EXISTS);
+    ck_assert_int_eq(create(1), 0);
+    WAIT_FOR(near_of(PX_SERIES_LAST)->up == 10100);
     ck_assert_int_eq(px_reader_alert_list(reader, &query, list, &count, &more, &query.after), 0);
-    ck_assert(count == 2 && !more && list[1].id.lo == 2 && strcmp(list[0].rule.condition[0].level, "100") == 0);
+    ck_assert(count == 2 && !more && list[1].id.lo == 2);
     ck_assert_int_eq(px_reader_alert_get(reader, "other", (struct px_alert_id){1, 1}, &stored), PX_E_NOT_FOUND);
     ck_assert_int_eq(px_reader_alert_get(reader, NULL, (struct px_alert_id){1, 1}, &stored), 0);
     ck_assert_int_eq(px_reader_alert_delete(reader, "anna", (struct px_alert_id){1, 1}, 9), PX_E_PRECONDITION);
     ck_assert_int_eq(px_reader_alert_delete(reader, "anna", (struct px_alert_id){1, 1}, 1), 0);
     ck_assert_int_eq(px_reader_alert_delete(reader, "anna", (struct px_alert_id){1, 1}, 0), PX_E_NOT_FOUND);
-    ck_assert_uint_eq(seen->removes, 1);
+    WAIT_FOR(near_of(PX_SERIES_LAST)->up == 10200);
     for (uint64_t i = 10; i < 59; i++)
         ck_assert_int_eq(create(i), 0);
     ck_assert_int_eq(create(60), PX_E_LIMIT);
     stop_keeper();
-    stop_evaluator();
+    start_keeper(NULL); /* watched as before */
+    ck_assert_int_eq(px_reader_ping(reader), 0);
+    ck_assert_int_eq(near_of(PX_SERIES_LAST)->up, 10200);
+    stop_keeper();
 }
 END_TEST
 
-START_TEST(a_create_waits_for_a_deaf_evaluator)
+/* A value that waits in the queue is older than the alert that is created now, and does not concern it. */
+START_TEST(an_alert_hears_nothing_from_before)
 {
-    start_evaluator();
     start_keeper(NULL);
+    ck_assert_int_eq(px_reader_ping(reader), 0);
+    kill(keeper, SIGSTOP);
+    price(20000, false);
+    price(9000, false);
+    kill(keeper, SIGCONT);
     ck_assert_int_eq(create(1), 0);
-    __atomic_store_n(&seen->pause, 1, __ATOMIC_RELAXED);
-    ck_assert_int_eq(create(2), PX_E_TIMEOUT);
-    ck_assert_int_eq(create(2), PX_E_TIMEOUT);
-    __atomic_store_n(&seen->pause, 0, __ATOMIC_RELAXED);
-    ck_assert_int_eq(create(2), PX_E_EXISTS);
-    ck_assert_uint_eq(seen->adds, 2);
-    stop_evaluator();
-    start_evaluator(); /* another one: everything again */
-    WAIT_FOR(seen->readies == 2);
-    ck_assert_uint_eq(seen->adds, 4);
-    ck_assert_int_eq(create(3), 0);
+    WAIT_FOR(px_queue_length(shm.hits) == 0);
+    ck_assert(told(1) == 0 && state_of(1) == PX_ALERT_ARMED);
+    price(10100, false);
+    WAIT_FOR(told(1) == 1);
+    ck_assert_int_eq(create(0), 0); /* true already: at once */
+    WAIT_FOR(told(0) == 1);
     stop_keeper();
-    stop_evaluator();
 }
 END_TEST
 
@@ -290,12 +312,10 @@ START_TEST(a_fire_is_told_once)
     start_keeper(NULL);
     for (uint64_t i = 1; i <= 3; i++)
         ck_assert_int_eq(create(i), 0);
-    fire(1);
-    fire(1);
+    price(10100, true); /* an evaluator that died tells it again */
     fire(2);
-    fire(77);
-    WAIT_FOR(px_queue_length(shm.fires) == 0);
-    ck_assert(told(1) == 1 && told(2) == 1 && told(77) == 0);
+    WAIT_FOR(told(2) == 1);
+    ck_assert(told(1) == 1 && told(3) == 0);
     ck_assert(state_of(1) == PX_ALERT_FIRED && state_of(3) == PX_ALERT_ARMED);
     kill_keeper();
     start_keeper(NULL);
@@ -512,9 +532,9 @@ END_TEST
 
 /* ---- killed at every step ---- */
 
-static const char *const steps[] = {"write-before-sync",  "write-after-sync", "arms-after-push",  "arms-streamed",
-                                    "fires-before-sync",  "fires-after-sync", "fires-after-tell", "fires-after-consume",
-                                    "hist-before-commit", "hist-after-commit", "hist-trimming"};
+static const char *const steps[] = {"write-before-sync", "write-after-sync", "seeds-after-push", "judge-before-sync",
+                                    "judge-after-sync", "judge-after-consume", "tell-before-commit", "tell-before-publish",
+                                    "tell-after-publish", "hist-before-commit", "hist-after-commit", "hist-trimming"};
 
 static unsigned deaths;
 
@@ -559,13 +579,13 @@ START_TEST(killed_at_every_step)
     for (uint64_t i = 1; i <= 3; i++) {
         publish(NOON + (int64_t)i * PX_NS_PER_S, 100 + (int64_t)i, 1, 0);
         fire(i);
-        for (int naps = 0; naps < 50 && (px_queue_length(shm.fires) > 0 || kept() < i); naps++)
+        for (int naps = 0; naps < 50 && (px_queue_length(shm.hits) > 0 || kept() < i); naps++)
             nap_and_revive();
     }
-    for (int naps = 0; naps < 3000 && (px_queue_length(shm.fires) > 0 || kept() < 3); naps++)
+    for (int naps = 0; naps < 3000 && (px_queue_length(shm.hits) > 0 || kept() < 3); naps++)
         nap_and_revive();
-    /* there is one stream a life, and the journal is looked at every ten seconds */
-    ck_assert_uint_eq(deaths, strcmp(crash_at, "arms-streamed:2") != 0 && strcmp(crash_at, "hist-trimming:2") != 0);
+    /* seeds are sent once a life, and the journal is looked at every ten seconds */
+    ck_assert_uint_eq(deaths, strcmp(crash_at, "seeds-after-push:2") != 0 && strcmp(crash_at, "hist-trimming:2") != 0);
     kill_keeper();
     start_keeper(NULL);
     px_reader_timeout_set(reader, 2000);
@@ -597,8 +617,8 @@ int main(void)
 
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 100);
-    tcase_add_test(tcase, a_create_is_answered_when_it_is_armed);
-    tcase_add_test(tcase, a_create_waits_for_a_deaf_evaluator);
+    tcase_add_test(tcase, a_create_is_answered_when_it_is_watched);
+    tcase_add_test(tcase, an_alert_hears_nothing_from_before);
     tcase_add_test(tcase, a_fire_is_told_once);
     tcase_add_test(tcase, a_new_region_is_seeded);
     tcase_add_test(tcase, candles_equal_brute_force_over_kills);

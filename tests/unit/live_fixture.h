@@ -35,7 +35,7 @@ static inline void fixture_asset(struct px_config_asset *asset, const char *symb
 static inline void fixture_open(struct live_fixture *fixture)
 {
     struct px_shm_params params = {
-        .assets = 3, .tick_capacity = 4096, .event_capacity = 1024, .fire_capacity = 64, .arm_capacity = 64};
+        .assets = 3, .tick_capacity = 4096, .event_capacity = 1024, .hit_capacity = 64, .seed_capacity = 64};
 
     memset(fixture, 0, sizeof(*fixture));
     fixture->config.limits = (struct px_config_limits){100, 65536, 100, 1000, 100, 100};

@@ -90,7 +90,7 @@ START_TEST(errors_have_texts)
     ck_assert_str_eq(px_error_text(PX_E_DIGITS), "more digits after the point than the asset has");
     ck_assert_str_eq(px_error_code(PX_E_RANGE), "validation");
     ck_assert_str_eq(px_error_code(PX_E_DISK), "not_ready");
-    static const int unknown[] = {0, 1, -1000, -26, INT_MIN, INT_MAX};
+    static const int unknown[] = {0, 1, -1000, -27, INT_MIN, INT_MAX};
     for (size_t i = 0; i < PX_COUNT_OF(unknown); i++) {
         ck_assert_str_eq(px_error_text(unknown[i]), "unknown error");
         ck_assert_str_eq(px_error_code(unknown[i]), "internal");

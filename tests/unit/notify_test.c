@@ -235,8 +235,14 @@ static void fire(uint64_t n, struct px_alert_event *eventp)
 
     ck_assert_int_eq(px_alerts_create(alerts, &alert, 100, &stored), 0);
     ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
-    struct px_fire what = {.alert = alert.id, .price = 100, .prev = 90, .matched_ns = px_wall_now()};
-    ck_assert_int_eq(px_alerts_fire(alerts, &what, eventp), 0);
+    struct px_judged judged = {.fire = {.alert = alert.id, .price = 100, .prev = 90, .matched_ns = px_wall_now()},
+                               .fire_number = 1, .op = PX_OP_GREATER_OR_EQUAL, .last = true};
+    unsigned told;
+    bool more;
+    px_alerts_fire(alerts, &judged);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert_int_eq(px_alerts_tell(alerts, 1, eventp, &told, &more), 0);
+    ck_assert(told == 1 && !more);
     ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
 }
 

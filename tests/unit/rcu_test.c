@@ -13,7 +13,7 @@
 #define POISON  UINT64_MAX
 
 static const struct px_shm_params params = {
-    .assets = 4, .tick_capacity = 64, .event_capacity = 8, .fire_capacity = 8, .arm_capacity = 8};
+    .assets = 4, .tick_capacity = 64, .event_capacity = 8, .hit_capacity = 8, .seed_capacity = 8};
 
 struct stage {
     struct px_rcu rcu;

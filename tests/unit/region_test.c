@@ -13,7 +13,7 @@
 #include "shm/region.h"
 
 static const struct px_shm_params params = {
-    .assets = 10, .tick_capacity = 64, .event_capacity = 8, .fire_capacity = 8, .arm_capacity = 8};
+    .assets = 10, .tick_capacity = 64, .event_capacity = 8, .hit_capacity = 8, .seed_capacity = 8};
 
 static void create(struct px_shm *shm)
 {
@@ -151,7 +151,7 @@ START_TEST(a_region_is_inherited)
     shm.roles[2].pid = 1234;
     shm.roles[2].state = PX_STATE_READY;
     shm.ticks_yard->cursor[2].position = 11;
-    shm.ticks_yard->need_wake = shm.arms->consumer_sleeps = 1;
+    shm.ticks_yard->need_wake = shm.seeds->consumer_sleeps = 1;
     ck_assert_int_eq(px_shm_seal(&shm), 0);
     ck_assert_int_eq(px_shm_attach(shm.files, PX_SHM_READ_ONLY, &old, reason), 0);
     ck_assert_int_eq(px_shm_inherit(&old, &heir), 0);
@@ -168,7 +168,7 @@ START_TEST(a_region_is_inherited)
     ck_assert_int_eq(heir.roles[2].pid, 0);
     ck_assert_uint_eq(heir.roles[2].state, PX_STATE_DEAD);
     ck_assert_uint_eq(heir.ticks_yard->cursor[2].position, 11);
-    ck_assert_uint_eq(heir.ticks_yard->need_wake + heir.arms->consumer_sleeps, 0);
+    ck_assert_uint_eq(heir.ticks_yard->need_wake + heir.seeds->consumer_sleeps, 0);
     px_latch_write(px_shm_price(&heir, 9), &value);
     px_shm_detach(&heir);
     px_shm_detach(&shm);

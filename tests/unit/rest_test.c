@@ -274,7 +274,7 @@ static void make_config(void)
 static void begin(void)
 {
     struct px_shm_params params = {
-        .assets = 8, .tick_capacity = 64, .event_capacity = 64, .fire_capacity = 64, .arm_capacity = 64};
+        .assets = 8, .tick_capacity = 64, .event_capacity = 64, .hit_capacity = 64, .seed_capacity = 64};
     pthread_t keeper;
 
     snprintf(data, sizeof data, "/tmp/px_rest_test.XXXXXX");

@@ -103,8 +103,8 @@ void pxi_look(const struct px_shm *shm, struct pxi_snapshot *snapshot)
         look_at_role(&shm->roles[i], i, now, &snapshot->role[i]);
     look_at_ring("ticks", shm->ticks, shm->ticks_yard, &snapshot->ring[0]);
     look_at_ring("events", shm->events, shm->events_yard, &snapshot->ring[1]);
-    look_at_queue("fires", "evaluator", "keeper", shm->fires, &snapshot->queue[0]);
-    look_at_queue("arms", "keeper", "evaluator", shm->arms, &snapshot->queue[1]);
+    look_at_queue("hits", "evaluator", "keeper", shm->hits, &snapshot->queue[0]);
+    look_at_queue("seeds", "keeper", "evaluator", shm->seeds, &snapshot->queue[1]);
     for (unsigned i = 0; i < PX_ROLE_SLOTS; i++)
         for (unsigned stat = 0; stat < PX_STATS; stat++)
             snapshot->stat[stat] += px_load_relaxed(&shm->stats[i].value[stat]);

@@ -363,8 +363,8 @@ static void say_shared(struct px_request *request)
     say(request, "pxengine_ring_published_total{ring=\"events\"} %llu\n",
         (unsigned long long)px_ring_tail(shm->events));
     say_family(request, "queue_length", "gauge", "Records in a queue that its consumer has not acted on");
-    say(request, "pxengine_queue_length{queue=\"fires\"} %llu\n", (unsigned long long)px_queue_length(shm->fires));
-    say(request, "pxengine_queue_length{queue=\"arms\"} %llu\n", (unsigned long long)px_queue_length(shm->arms));
+    say(request, "pxengine_queue_length{queue=\"hits\"} %llu\n", (unsigned long long)px_queue_length(shm->hits));
+    say(request, "pxengine_queue_length{queue=\"seeds\"} %llu\n", (unsigned long long)px_queue_length(shm->seeds));
     say_family(request, "assets", "gauge", "Assets configured");
     say(request, "pxengine_assets %u\n", request->rest->heritage->config->asset_count);
     say_family(request, "build_info", "gauge", "1, with the version and the epoch as labels");

@@ -1,0 +1,37 @@
+/*
+ * The index of what waits, in the alert store: a row for each place of a plan, in the order in which the series would reach it.
+ *
+ *   0             4        5      6         14          30
+ *   | asset BE   | series | down | level   | alert     | leg |        level: ascending upward, descending downward
+ *
+ *   value: the plan, encoded relative to the place (match/plan.h)
+ *
+ * Assets have numbers of their own here, since those of the configuration change with it: meta "asset/<symbol>" says number and the decimals
+ * that levels are written in. Puts go into the group under way (store/alerts.h); reads see what is committed.
+ *
+ * Keeper only. What writes and px_armed_index is for its main thread; px_armed_find is for any.
+ */
+#pragma once
+
+#include "match/book.h"
+#include "store/alerts.h"
+
+/* The index as the book wants it; `settle` is how the caller commits a group. Valid as long as `alerts` is. */
+typedef int px_armed_settle(void *ctx);
+void px_armed_index(struct px_alerts *alerts, px_armed_settle *settle, void *settle_ctx, struct px_index *indexp);
+
+/*
+ * The next (asset, series) with a row behind those of *assetp's number and *seriesp; start with a zeroed cursor. PX_E_EMPTY at the end.
+ * Rows of assets that are not configured are passed over.
+ */
+struct px_armed_cursor {
+    uint32_t number, series; /* to go on with */
+};
+int px_armed_next(const struct px_alerts *alerts, struct px_armed_cursor *cursor, px_asset_id *assetp, unsigned *seriesp);
+
+/* The plan of an alert as it is committed; `made` is one of the same rule in any state. PX_E_NOT_FOUND: it waits for nothing. */
+int px_armed_find(const struct px_alerts *alerts, struct px_alert_id alert, px_asset_id asset, const struct px_plan *made,
+                  struct px_plan *planp);
+
+/* Drops all rows of an asset, into the group under way. */
+void px_armed_drop_asset(struct px_alerts *alerts, px_asset_id asset);
