@@ -48,6 +48,40 @@ static inline int64_t px_candle_vwap(const struct px_candle *candle, unsigned mo
     return candle->volume > 0 ? px_div_round(candle->value * px_pow10(more), candle->volume) : PX_PRICE_NONE;
 }
 
+/* `from`'s price goes on being the price from its end until `until_ns`, for a while; the part that lies in `to`, which is
+ * width_ns wide. */
+static inline void px_candle_carry(struct px_candle *to, int64_t width_ns, const struct px_candle *from,
+                                   int64_t from_end_ns, int64_t until_ns)
+{
+    int64_t begin_ns = PX_MAX(from_end_ns, to->start_ns);
+    int64_t end_ns = PX_MIN(PX_MIN(until_ns, to->start_ns + width_ns), from->last_ns + PX_CARRY_NS);
+
+    if (from->count == 0 || end_ns <= begin_ns)
+        return;
+    to->area += (__int128)from->close * (end_ns - begin_ns);
+    to->duration_ns += end_ns - begin_ns;
+}
+
+/* Adds what comes next in time. */
+static inline void px_candle_add(struct px_candle *to, const struct px_candle *finer)
+{
+    if (to->count == 0) {
+        to->open = finer->open;
+        to->high = finer->high;
+        to->low = finer->low;
+    }
+    to->high = PX_MAX(to->high, finer->high);
+    to->low = PX_MIN(to->low, finer->low);
+    to->close = finer->close;
+    if (__builtin_add_overflow(to->volume, finer->volume, &to->volume))
+        to->volume = INT64_MAX;
+    to->count += finer->count;
+    to->duration_ns += finer->duration_ns;
+    to->last_ns = finer->last_ns;
+    to->area += finer->area;
+    to->value += finer->value;
+}
+
 /* A trade in history. */
 struct px_trade {
     int64_t time_ns, recv_ns;
@@ -59,3 +93,9 @@ struct px_trade {
     uint16_t flags; /* enum px_tick_flags */
     uint32_t spare;
 };
+
+/* px_trade.sequence of a tick: where it stood in the ring of which region. Imported trades have that of region 0. */
+static inline uint64_t px_trade_sequence(uint64_t generation, uint64_t position)
+{
+    return generation << 48 | (position & ((UINT64_C(1) << 48) - 1));
+}

@@ -50,7 +50,7 @@ static void add_unknown(struct pxi_walk *walk, unsigned finest)
     walk->part[walk->parts++] = (struct part){finest, true, false, INT64_MIN, INT64_MAX};
 }
 
-static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsigned finest, bool opens)
+static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsigned finest, int64_t opens_before_ns)
 {
     const struct pxi_candles *series = &walk->hist->candles[stored];
     pthread_mutex_t *lock = (pthread_mutex_t *)&walk->hist->lock;
@@ -59,13 +59,15 @@ static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsi
     pthread_mutex_lock(lock);
     for (unsigned level = coarsest + 1; series->shown && level-- > finest;) {
         add_parts(walk, level, from_ns, series->shown_fresh_ns[level], series->shown_end_ns[level]);
-        from_ns = series->shown_end_ns[level];
+        from_ns = PX_MAX(from_ns, series->shown_end_ns[level]);
     }
     if (!series->shown)
         add_unknown(walk, finest);
     walk->closed_ns = series->shown ? series->shown_end_ns[0] : INT64_MIN;
-    walk->opens = opens ? series->opens : 0;
     memcpy(walk->open, series->open, sizeof walk->open);
+    walk->opens = 0;
+    while (walk->opens < series->opens && walk->open[walk->opens].start_ns < opens_before_ns)
+        walk->opens++;
     pthread_mutex_unlock(lock);
     if (walk->opens > 0)
         walk->part[walk->parts++] = (struct part){0, false, true, INT64_MIN, INT64_MAX};
@@ -87,8 +89,8 @@ static void drop_closed(struct pxi_walk *walk)
     }
 }
 
-int pxi_walk_open(const struct px_hist *hist, uint32_t stored, unsigned coarsest, unsigned finest, bool opens,
-                  struct pxi_walk **walkp)
+int pxi_walk_open(const struct px_hist *hist, uint32_t stored, unsigned coarsest, unsigned finest,
+                  int64_t opens_before_ns, struct pxi_walk **walkp)
 {
     struct pxi_walk *walk = malloc(sizeof *walk);
 
@@ -97,12 +99,17 @@ int pxi_walk_open(const struct px_hist *hist, uint32_t stored, unsigned coarsest
         return PX_E_MEMORY;
     walk->hist = hist;
     walk->parts = walk->here = walk->count = walk->next = 0;
-    plan(walk, stored, coarsest, finest, opens);
+    plan(walk, stored, coarsest, finest, opens_before_ns);
     pxi_view_open(&hist->db, &walk->view);
     walk->rows = (struct pxi_rows){.stored = stored, .scan = pxi_view_scan(&hist->db, &walk->view, PXI_HIST_CANDLES)};
-    if (walk->opens > 0)
+    if (opens_before_ns != INT64_MIN)
         drop_closed(walk);
     return 0;
+}
+
+int64_t pxi_walk_closed(const struct pxi_walk *walk)
+{
+    return walk->closed_ns;
 }
 
 static int64_t width_ns(const struct part *part)

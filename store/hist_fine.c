@@ -74,7 +74,7 @@ static void add(struct px_candle *to, const struct px_trade *trade)
                             .last_ns = trade->time_ns,
                             .value = (__int128)trade->price * trade->size};
 
-    pxi_candle_add(to, &one);
+    px_candle_add(to, &one);
 }
 
 /* `before` is the trade before; its price holds from its time on. */
@@ -91,7 +91,7 @@ static int compose(const struct px_hist *hist, uint32_t stored, struct pxi_query
         int64_t start_ns = px_candle_start(trade.time_ns, query->interval_s);
 
         if (at)
-            pxi_candle_carry(at, query->width_ns, &before, before.last_ns, trade.time_ns);
+            px_candle_carry(at, query->width_ns, &before, before.last_ns, trade.time_ns);
         if (!at || at->start_ns != start_ns) {
             query->more = start_ns < query->last_ns && *countp == query->limit;
             if (start_ns >= query->last_ns || query->more) {
@@ -100,13 +100,13 @@ static int compose(const struct px_hist *hist, uint32_t stored, struct pxi_query
             }
             at = &candles[(*countp)++];
             *at = (struct px_candle){.start_ns = start_ns, .final = start_ns + query->width_ns <= query->final_ns};
-            pxi_candle_carry(at, query->width_ns, &before, before.last_ns, trade.time_ns);
+            px_candle_carry(at, query->width_ns, &before, before.last_ns, trade.time_ns);
         }
         add(at, &trade);
         before = (struct px_candle){.close = trade.price, .last_ns = trade.time_ns, .count = 1};
     }
     if (at)
-        pxi_candle_carry(at, query->width_ns, &before, before.last_ns, query->final_ns);
+        px_candle_carry(at, query->width_ns, &before, before.last_ns, query->final_ns);
     int failed = pxi_trades_close(&walk);
     return error ? error : failed;
 }

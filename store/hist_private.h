@@ -183,11 +183,6 @@ int pxi_candles_load(struct px_hist *hist, uint32_t stored); /* 1: has been; 0: 
 void pxi_candles_put(struct px_hist *hist, uint32_t stored, const struct px_candle *minute);
 int pxi_candles_pack(struct px_hist *hist, uint32_t stored); /* how many rows of many */
 
-/* `from`'s price goes on being the price from its end until `until_ns`, for a while. */
-void pxi_candle_carry(struct px_candle *to, int64_t width_ns, const struct px_candle *from, int64_t from_end_ns,
-                      int64_t until_ns);
-void pxi_candle_add(struct px_candle *to, const struct px_candle *finer);
-
 /* ---- walks: over trades (hist_ticks.c) and over candles (candle_walk.c) of one asset ---- */
 
 struct pxi_trades;
@@ -197,10 +192,11 @@ int pxi_trades_next(struct pxi_trades *walk, struct px_trade *tradep); /* PX_E_E
 int pxi_trades_close(struct pxi_trades **walkp);                       /* PX_E_IO if the disk failed on the way */
 
 struct pxi_walk;
-/* The coarsest level as far as it reaches, then the next finer one, down to `finest`; with `opens` the open minutes
- * too. */
-int pxi_walk_open(const struct px_hist *hist, uint32_t stored, unsigned coarsest, unsigned finest, bool opens,
-                  struct pxi_walk **walkp);
+/* The coarsest level as far as it reaches, then the next finer one, down to `finest`; then the open minutes that begin
+ * before opens_before_ns. */
+int pxi_walk_open(const struct px_hist *hist, uint32_t stored, unsigned coarsest, unsigned finest,
+                  int64_t opens_before_ns, struct pxi_walk **walkp);
+int64_t pxi_walk_closed(const struct pxi_walk *walk); /* minutes that begin before it are rows, as far as there are any */
 void pxi_walk_seek(struct pxi_walk *walk, int64_t start_ns, bool backward); /* backward: starts at or before */
 int pxi_walk_next(struct pxi_walk *walk, struct px_candle *candlep, int64_t *end_nsp); /* PX_E_EMPTY */
 int pxi_walk_close(struct pxi_walk **walkp);
@@ -209,6 +205,7 @@ int pxi_walk_close(struct pxi_walk **walkp);
 struct pxi_query {
     uint32_t interval_s, limit;
     int64_t width_ns, first_ns, last_ns, final_ns; /* bounds of starts: first <= start < last */
+    int64_t opens_before_ns;                       /* minutes that are not final are left out from here on */
     bool more;
 };
 int pxi_fine_candles(const struct px_hist *hist, uint32_t stored, struct pxi_query *query, bool newest,

@@ -75,7 +75,7 @@ static void compose(struct pxi_query *query, struct pxi_walk *walk, struct px_ca
         int64_t start_ns = px_candle_start(finer.start_ns, query->interval_s);
 
         if (at)
-            pxi_candle_carry(at, query->width_ns, &before, before_end_ns, finer.start_ns);
+            px_candle_carry(at, query->width_ns, &before, before_end_ns, finer.start_ns);
         if (!at || at->start_ns != start_ns) {
             if (start_ns >= query->last_ns)
                 return;
@@ -85,14 +85,14 @@ static void compose(struct pxi_query *query, struct pxi_walk *walk, struct px_ca
             }
             at = &candles[(*countp)++];
             *at = (struct px_candle){.start_ns = start_ns, .final = start_ns + query->width_ns <= query->final_ns};
-            pxi_candle_carry(at, query->width_ns, &before, before_end_ns, finer.start_ns);
+            px_candle_carry(at, query->width_ns, &before, before_end_ns, finer.start_ns);
         }
-        pxi_candle_add(at, &finer);
+        px_candle_add(at, &finer);
         before = finer;
         before_end_ns = end_ns;
     }
     if (at)
-        pxi_candle_carry(at, query->width_ns, &before, before_end_ns, query->final_ns);
+        px_candle_carry(at, query->width_ns, &before, before_end_ns, query->final_ns);
 }
 
 static void reverse_candles(struct px_candle *candles, uint32_t count)
@@ -141,10 +141,12 @@ static int from_rows(const struct px_hist *hist, uint32_t stored, struct pxi_que
                      struct px_candle *candles, struct px_page *pagep, int64_t *priorp)
 {
     struct pxi_walk *walk;
-    int error = pxi_walk_open(hist, stored, coarsest_for(query->interval_s), 0, partial, &walk);
+    int error = pxi_walk_open(hist, stored, coarsest_for(query->interval_s), 0,
+                              partial ? query->opens_before_ns : INT64_MIN, &walk);
 
     if (error)
         return error;
+    pagep->final_ns = PX_MAX(query->final_ns, partial ? pxi_walk_closed(walk) : INT64_MIN);
     run(query, walk, newest, candles, pagep, priorp);
     return pxi_walk_close(&walk);
 }
@@ -156,11 +158,13 @@ int px_hist_candles(const struct px_hist *hist, px_asset_id asset, uint32_t inte
     int error;
 
     memset(pagep, 0, sizeof *pagep);
+    pagep->final_ns = final_ns;
     *priorp = PX_PRICE_NONE;
     if (asset >= hist->assets || range->limit == 0 || range->limit > PX_PAGE_MAX || !interval_ok(interval_s))
         return PX_E_INVALID;
     struct pxi_query query = {
-        .interval_s = interval_s, .limit = range->limit, .width_ns = interval_s * PX_NS_PER_S, .final_ns = final_ns};
+        .interval_s = interval_s, .limit = range->limit, .width_ns = interval_s * PX_NS_PER_S, .final_ns = final_ns,
+        .opens_before_ns = range->opens_before_ns != 0 ? range->opens_before_ns : INT64_MAX};
     set_bounds(&query, range, partial);
     if (query.first_ns >= query.last_ns)
         return 0;
@@ -183,7 +187,7 @@ int px_hist_minute_before(const struct px_hist *hist, px_asset_id asset, int64_t
     int64_t end_ns;
 
     PX_CHECK(asset < hist->assets);
-    int error = pxi_walk_open(hist, hist->stored[asset], 0, 0, false, &walk);
+    int error = pxi_walk_open(hist, hist->stored[asset], 0, 0, INT64_MIN, &walk);
     if (error)
         return error;
     pxi_walk_seek(walk, before_ns - 1, true);

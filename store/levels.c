@@ -41,37 +41,6 @@ static int64_t span_of(unsigned level, int64_t start_ns)
     return start_ns - (offset < 0 ? offset + span_ns : offset);
 }
 
-void pxi_candle_carry(struct px_candle *to, int64_t width, const struct px_candle *from, int64_t from_end_ns,
-                      int64_t until_ns)
-{
-    int64_t begin_ns = PX_MAX(from_end_ns, to->start_ns);
-    int64_t end_ns = PX_MIN(PX_MIN(until_ns, to->start_ns + width), from->last_ns + PX_CARRY_NS);
-
-    if (from->count == 0 || end_ns <= begin_ns)
-        return;
-    to->area += (__int128)from->close * (end_ns - begin_ns);
-    to->duration_ns += end_ns - begin_ns;
-}
-
-void pxi_candle_add(struct px_candle *to, const struct px_candle *finer)
-{
-    if (to->count == 0) {
-        to->open = finer->open;
-        to->high = finer->high;
-        to->low = finer->low;
-    }
-    to->high = PX_MAX(to->high, finer->high);
-    to->low = PX_MIN(to->low, finer->low);
-    to->close = finer->close;
-    if (__builtin_add_overflow(to->volume, finer->volume, &to->volume))
-        to->volume = INT64_MAX;
-    to->count += finer->count;
-    to->duration_ns += finer->duration_ns;
-    to->last_ns = finer->last_ns;
-    to->area += finer->area;
-    to->value += finer->value;
-}
-
 /* ---- rolling upward ---- */
 
 static void put_row(struct px_hist *hist, const struct pxi_place *place, unsigned level, uint32_t stored,
@@ -93,14 +62,14 @@ static bool roll(struct pxi_candles *series, unsigned level, const struct px_can
     bool over = at->count > 0 && at->start_ns != start_ns;
 
     if (over) {
-        pxi_candle_carry(at, width_ns(level), before, before_end_ns, INT64_MAX);
+        px_candle_carry(at, width_ns(level), before, before_end_ns, INT64_MAX);
         at->final = true;
         *overp = *at;
     }
     if (over || at->count == 0)
         *at = (struct px_candle){.start_ns = start_ns};
-    pxi_candle_carry(at, width_ns(level), before, before_end_ns, candle->start_ns);
-    pxi_candle_add(at, candle);
+    px_candle_carry(at, width_ns(level), before, before_end_ns, candle->start_ns);
+    px_candle_add(at, candle);
     return over;
 }
 
@@ -148,7 +117,7 @@ static int load_level(struct px_hist *hist, uint32_t stored, unsigned level, roc
         to->fresh_ns = pxi_rows_time(&rows, key);
         to->packed_ns = span_of(level, to->fresh_ns);
     }
-    int error = pxi_walk_open(hist, stored, level, level, false, &walk);
+    int error = pxi_walk_open(hist, stored, level, level, INT64_MIN, &walk);
     if (error)
         return error;
     pxi_walk_seek(walk, INT64_MAX, true);
@@ -164,7 +133,7 @@ static int load_under_way(struct px_hist *hist, uint32_t stored, unsigned level)
     struct px_candle candle, over, newest = series->level[level - 1].before;
     struct pxi_walk *walk;
     int64_t end_ns, from_ns = series->level[level].end_ns;
-    int error = pxi_walk_open(hist, stored, level - 1, level - 1, false, &walk);
+    int error = pxi_walk_open(hist, stored, level - 1, level - 1, INT64_MIN, &walk);
 
     if (error)
         return error;

@@ -339,7 +339,7 @@ static int ask_range(struct px_reader *reader, enum px_wire_kind kind, struct px
     int result = ask(reader, kind, request, rows, &answer, &again);
     if (result)
         return result;
-    *pagep = (struct px_page){answer.count, answer.more, answer.next};
+    *pagep = (struct px_page){answer.count, answer.more, answer.next, answer.final_ns, answer.position};
     if (priorp)
         *priorp = answer.prior;
     return 0;

@@ -98,12 +98,15 @@ struct px_range {
     uint32_t limit;           /* 1 .. PX_PAGE_MAX */
     bool descending;
     struct px_cursor cursor;
+    int64_t opens_before_ns; /* candles: minutes that are not final are left out from here on; 0: they are not */
 };
 
 struct px_page {
     uint32_t count;
     bool more;
     struct px_cursor next;
+    int64_t final_ns;  /* candles: all minutes before it are in the rows as final ones, whatever opens_before_ns says */
+    uint64_t position; /* in the tick ring: what stands before it is in the rows; a part of what follows may be */
 };
 
 /*

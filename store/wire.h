@@ -8,7 +8,7 @@
 
 #include "store/reader.h"
 
-#define PX_WIRE_VERSION  1
+#define PX_WIRE_VERSION  2
 #define PX_WIRE_BODY_MAX (4 * 1024 * 1024)
 #define PX_KEEPER_SOCKET "keeper.sock"
 
@@ -82,6 +82,7 @@ struct px_wire_answer {
     bool more;
     struct px_cursor next;
     struct px_alert_cursor next_alert;
-    int64_t prior;
+    int64_t prior, final_ns;
+    uint64_t position;
 };
 _Static_assert(sizeof(struct px_wire_answer) % 16 == 0, "rows follow aligned");

@@ -11,7 +11,6 @@
 #define LIVE_NS  (10 * PX_NS_PER_S) /* a trade received this soon after it happened comes from a live feed */
 #define FUTURE_NS                                                                                                      \
     (60 * PX_NS_PER_S)    /* a venue's clock may run ahead, but not so far: it would stop the asset's clock */
-#define SEQUENCE_SHIFT 48 /* generation above, ring position below */
 
 /* ---- starting from what is on disk ---- */
 
@@ -90,13 +89,13 @@ static bool find_position(struct pxi_keeper *keeper)
     bool fresh = true;
 
     history->generation = keeper->heritage->generation;
-    history->sequence_base = history->generation << SEQUENCE_SHIFT;
     history->position = px_ring_oldest(ring);
     if (px_hist_checkpoint(history->hist, &generation, &position) == 0 && generation == history->generation &&
         position <= px_ring_tail(ring)) {
         history->position = position;
         fresh = false;
     }
+    history->readable = history->position;
     px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot,
                    history->position); /* ingest waits for those behind */
     px_log(PX_LOG_INFO, "history_open generation=%llu position=%llu tail=%llu", (unsigned long long)history->generation,
@@ -222,8 +221,7 @@ static void put_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uin
 {
     struct px_trade trade = {.time_ns = tick->time_ns,
                              .recv_ns = tick->recv_ns,
-                             .sequence =
-                                 keeper->history.sequence_base | (position & ((UINT64_C(1) << SEQUENCE_SHIFT) - 1)),
+                             .sequence = px_trade_sequence(keeper->history.generation, position),
                              .price = tick->price,
                              .size = tick->size,
                              .trade_id = tick->trade_id,
@@ -287,6 +285,16 @@ static int take_batch(struct pxi_keeper *keeper, uint64_t count)
     return error || trades == 0 ? error : commit(keeper, history->position + count);
 }
 
+/* What was before can be read, or is lost for good. */
+static void moved(struct pxi_keeper *keeper, uint64_t count)
+{
+    struct pxi_history *history = &keeper->history;
+
+    history->position += count;
+    __atomic_store_n(&history->readable, history->position, __ATOMIC_RELEASE);
+    px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot, history->position);
+}
+
 int pxi_history_turn(struct pxi_keeper *keeper)
 {
     struct pxi_history *history = &keeper->history;
@@ -296,8 +304,7 @@ int pxi_history_turn(struct pxi_keeper *keeper)
     if (result == PX_E_OVERRUN) {
         px_stat_add(keeper->stats, PX_STAT_KEEP_LOST, count);
         px_log_limited(PX_LOG_WARN, 1, "overrun lost=%llu", (unsigned long long)count);
-        history->position += count;
-        px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot, history->position);
+        moved(keeper, count);
         return 1;
     }
     if (count == 0)
@@ -305,8 +312,7 @@ int pxi_history_turn(struct pxi_keeper *keeper)
     result = take_batch(keeper, count);
     if (result)
         return result;
-    history->position += count;
-    px_ring_report(keeper->shm->ticks_yard, keeper->heritage->slot, history->position);
+    moved(keeper, count);
     return 1;
 }
 

@@ -42,7 +42,7 @@ struct pxi_history {
     int64_t *final_ns;         /* per asset, as committed; the server thread reads it */
     uint32_t assets;
     uint64_t position, generation; /* in the tick ring */
-    uint64_t sequence_base;
+    uint64_t readable; /* position, of what the server thread can read */
     px_mono flushed, trimmed;
     px_asset_id flush_at; /* the next asset to flush */
     uint64_t committed; /* batches, for the syncing thread */

@@ -123,6 +123,7 @@ static int read_candles(const struct pxi_keeper *keeper, const struct px_wire_re
     const struct pxi_history *history = &keeper->history;
     struct px_page page;
 
+    answer->position = __atomic_load_n(&history->readable, __ATOMIC_ACQUIRE);
     if (request->asset >= history->assets)
         return PX_E_INVALID;
     int64_t final_ns = __atomic_load_n(&history->final_ns[request->asset], __ATOMIC_ACQUIRE);
@@ -131,6 +132,7 @@ static int read_candles(const struct pxi_keeper *keeper, const struct px_wire_re
     answer->count = page.count;
     answer->more = page.more;
     answer->next = page.next;
+    answer->final_ns = page.final_ns;
     return result;
 }
 
@@ -138,6 +140,8 @@ static int read_ticks(const struct pxi_keeper *keeper, const struct px_wire_requ
                       struct px_wire_answer *answer)
 {
     struct px_page page;
+
+    answer->position = __atomic_load_n(&keeper->history.readable, __ATOMIC_ACQUIRE);
     int result = px_hist_ticks(keeper->history.hist, request->asset, request->flag, &request->range, rows, &page);
 
     answer->count = page.count;

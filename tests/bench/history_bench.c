@@ -227,7 +227,7 @@ static void ask(struct px_hist *hist, const char *what, uint32_t interval_s, int
     for (unsigned i = 0; i < ROUNDS; i++) {
         int64_t room_min = (total_ns - span_ns) / PX_MINUTE_NS / 1440;
         int64_t from = START + (room_min > 0 ? (int64_t)random_below((uint64_t)room_min) * 1440 * PX_MINUTE_NS : 0);
-        struct px_range range = {from, from + span_ns, limit, false, {false, 0, 0}};
+        struct px_range range = {from, from + span_ns, limit, false, {false, 0, 0}, 0};
         double start = clock_s(CLOCK_MONOTONIC);
 
         PX_CHECK(px_hist_candles(hist, (px_asset_id)random_below(chart_assets), interval_s, false, START + total_ns,

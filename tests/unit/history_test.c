@@ -178,7 +178,7 @@ static void want(px_asset_id asset)
 static void check_range(struct px_hist *hist, px_asset_id asset, int64_t from, int64_t to, bool quarantined, bool down,
                         uint32_t limit)
 {
-    struct px_range range = {from, to, limit, down, {false, 0, 0}};
+    struct px_range range = {from, to, limit, down, {false, 0, 0}, 0};
     struct px_page page;
     unsigned first = 0, end = wanted_count, at;
 
@@ -244,7 +244,7 @@ END_TEST
 
 START_TEST(a_read_after_a_commit_sees_it)
 {
-    struct px_range newest = {PX_TIME_NONE, PX_TIME_NONE, 1, false, {false, 0, 0}};
+    struct px_range newest = {PX_TIME_NONE, PX_TIME_NONE, 1, false, {false, 0, 0}, 0};
     struct px_hist *hist = open_hist();
     struct px_page page;
 
@@ -349,7 +349,7 @@ static void equal(const struct px_candle *a, const struct px_candle *b)
 static void check_candles(struct px_hist *hist, uint32_t interval_s, int64_t final_ns)
 {
     unsigned count = compose(interval_s, final_ns);
-    struct px_range range = {0, PX_TIME_NONE, 1 + (uint32_t)random_below(PX_PAGE_MAX), false, {false, 0, 0}};
+    struct px_range range = {0, PX_TIME_NONE, 1 + (uint32_t)random_below(PX_PAGE_MAX), false, {false, 0, 0}, 0};
     struct px_page page;
     unsigned at = 0;
     int64_t prior;
@@ -361,7 +361,7 @@ static void check_candles(struct px_hist *hist, uint32_t interval_s, int64_t fin
         range.cursor = page.next;
     } while (page.more);
     ck_assert_uint_eq(at, count);
-    range = (struct px_range){PX_TIME_NONE, PX_TIME_NONE, 1 + (uint32_t)random_below(900), false, {false, 0, 0}};
+    range = (struct px_range){PX_TIME_NONE, PX_TIME_NONE, 1 + (uint32_t)random_below(900), false, {false, 0, 0}, 0};
     do { /* and from the newest back */
         ck_assert_int_eq(px_hist_candles(hist, 0, interval_s, true, final_ns, &range, answer, &page, &prior), 0);
         for (uint32_t i = page.count; i-- > 0;)
@@ -416,7 +416,7 @@ END_TEST
 START_TEST(seconds_are_made_of_trades)
 {
     struct px_hist *hist = open_hist();
-    struct px_range range = {NOON, PX_TIME_NONE, 5, false, {false, 0, 0}};
+    struct px_range range = {NOON, PX_TIME_NONE, 5, false, {false, 0, 0}, 0};
     struct px_page page;
     int64_t prior;
 
@@ -438,7 +438,7 @@ START_TEST(seconds_are_made_of_trades)
     range.cursor = page.next;
     ck_assert_int_eq(px_hist_candles(hist, 0, 1, true, NOON + 10 * S, &range, answer, &page, &prior), 0);
     ck_assert(page.count == 5 && answer[0].start_ns == NOON + 7 * S && prior == 117 && !answer[4].final);
-    range = (struct px_range){PX_TIME_NONE, PX_TIME_NONE, 2, false, {false, 0, 0}};
+    range = (struct px_range){PX_TIME_NONE, PX_TIME_NONE, 2, false, {false, 0, 0}, 0};
     ck_assert_int_eq(px_hist_candles(hist, 0, 5, true, NOON + 10 * S, &range, answer, &page, &prior), 0);
     ck_assert(page.count == 2 && page.more && answer[0].start_ns == NOON + 5 * S &&
               answer[1].start_ns == NOON + 10 * S);
@@ -489,7 +489,7 @@ static void flip(unsigned family, unsigned row)
 
 static uint32_t count_trades(struct px_hist *hist, px_asset_id asset)
 {
-    struct px_range range = {0, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}};
+    struct px_range range = {0, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}, 0};
     struct px_page page;
 
     ck_assert_int_eq(px_hist_ticks(hist, asset, true, &range, got, &page), 0);
@@ -530,7 +530,7 @@ START_TEST(damage_costs_what_is_in_the_row)
     hist = open_hist();
     ck_assert_uint_eq(count_trades(hist, 0), 1900);
     ck_assert_uint_eq(px_hist_damages(hist), 1);
-    struct px_range range = {0, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}};
+    struct px_range range = {0, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}, 0};
     struct px_page page;
     int64_t prior;
     ck_assert_int_eq(px_hist_candles(hist, 1, 60, false, INT64_MAX, &range, answer, &page, &prior), 0);
@@ -555,7 +555,7 @@ END_TEST
 START_TEST(what_is_old_is_let_go)
 {
     struct px_hist *hist = open_hist();
-    struct px_range range = {0, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}};
+    struct px_range range = {0, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}, 0};
     struct px_page page;
     int64_t prior;
 

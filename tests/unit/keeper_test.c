@@ -434,7 +434,7 @@ static unsigned oracle(struct oracle_tick *ticks, unsigned n, struct px_candle *
 static void compare(const struct px_candle *candles, unsigned count)
 {
     static struct px_candle got[PX_PAGE_MAX];
-    struct px_range range = {NOON - M, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}};
+    struct px_range range = {NOON - M, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}, 0};
     struct px_page page;
 
     ck_assert_int_eq(px_reader_candles(reader, 0, 60, true, &range, got, &page, NULL), 0);
@@ -499,7 +499,7 @@ START_TEST(candles_equal_brute_force_over_kills)
     free(all);
 
     static struct px_trade trades[PX_PAGE_MAX];
-    struct px_range range = {NOON - 60 * M, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}};
+    struct px_range range = {NOON - 60 * M, PX_TIME_NONE, PX_PAGE_MAX, false, {false, 0, 0}, 0};
     struct px_page page;
     ck_assert_int_eq(px_reader_ticks(reader, 0, true, &range, trades, &page), 0);
     ck_assert_uint_eq(page.count, TICKS + 1);
@@ -598,7 +598,7 @@ START_TEST(killed_at_every_step)
     ck_assert_int_eq(state_of(4), PX_ALERT_ARMED);
 
     struct px_candle candle;
-    struct px_range range = {PX_TIME_NONE, PX_TIME_NONE, 1, false, {false, 0, 0}};
+    struct px_range range = {PX_TIME_NONE, PX_TIME_NONE, 1, false, {false, 0, 0}, 0};
     struct px_page page;
     stop_keeper(); /* flushes the open minute */
     start_keeper(NULL);

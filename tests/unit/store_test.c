@@ -271,7 +271,7 @@ START_TEST(candle_ranges_follow_the_four_rules)
     ck_assert_int_eq(px_hist_commit(hist), 0);
 #define ASK(interval, from, to, most, newest_first)                                                                    \
     do {                                                                                                               \
-        struct px_range range = {from, to, most, newest_first, {false, 0, 0}};                                         \
+        struct px_range range = {from, to, most, newest_first, {false, 0, 0}, 0};                                         \
         ck_assert_int_eq(px_hist_candles(hist, 0, interval, true, NOON + 9 * M, &range, candles, &page, &prior), 0);   \
     } while (0)
     ASK(60, NOON + 2 * M, PX_TIME_NONE, 3, false);
@@ -294,7 +294,7 @@ START_TEST(candle_ranges_follow_the_four_rules)
     ck_assert(page.count == 0 && prior == 1010);
 
     for (int descending = 0; descending < 2; descending++) {
-        struct px_range range = {NOON, NOON + 20 * M, 3, descending, {false, 0, 0}};
+        struct px_range range = {NOON, NOON + 20 * M, 3, descending, {false, 0, 0}, 0};
         int seen = 0;
 
         do {
@@ -305,7 +305,7 @@ START_TEST(candle_ranges_follow_the_four_rules)
         } while (page.more);
         ck_assert_int_eq(seen, 10);
     }
-    struct px_range all = {PX_TIME_NONE, PX_TIME_NONE, 16, false, {false, 0, 0}};
+    struct px_range all = {PX_TIME_NONE, PX_TIME_NONE, 16, false, {false, 0, 0}, 0};
     ck_assert_int_eq(px_hist_candles(hist, 0, 60, false, NOON + 9 * M, &all, candles, &page, &prior), 0);
     ck_assert_uint_eq(page.count, 9);
     ck_assert_int_eq(px_hist_candles(hist, 0, 61, false, NOON, &all, candles, &page, &prior), PX_E_INVALID);
@@ -320,7 +320,7 @@ START_TEST(a_quiet_minute_counts_in_a_longer_average)
     struct px_hist *hist;
     struct px_page page;
     int64_t prior;
-    struct px_range range = {NOON, NOON + 1, 1, false, {false, 0, 0}};
+    struct px_range range = {NOON, NOON + 1, 1, false, {false, 0, 0}, 0};
 
     ck_assert_int_eq(px_hist_open(data, names, &hist), 0);
     put_minute(hist, NOON, 1000);
@@ -351,7 +351,7 @@ START_TEST(trades_are_paged_both_ways)
     }
     ck_assert_int_eq(px_hist_commit(hist), 0);
     for (int way = 0; way < 3; way++) {
-        struct px_range range = {way == 1 ? PX_TIME_NONE : NOON, NOON + 9, 7, way == 2, {false, 0, 0}};
+        struct px_range range = {way == 1 ? PX_TIME_NONE : NOON, NOON + 9, 7, way == 2, {false, 0, 0}, 0};
         int seen = 0;
 
         do {
@@ -375,7 +375,7 @@ START_TEST(history_follows_the_symbol_when_the_file_is_reordered)
                     got;
     struct px_hist *hist;
     struct px_page page;
-    struct px_range range = {PX_TIME_NONE, PX_TIME_NONE, 1, false, {false, 0, 0}};
+    struct px_range range = {PX_TIME_NONE, PX_TIME_NONE, 1, false, {false, 0, 0}, 0};
 
     ck_assert_int_eq(px_hist_open(data, names, &hist), 0);
     px_hist_put_trade(hist, 0, &trade);

@@ -125,7 +125,8 @@ static void head_write(struct head *head, const struct px_request *request, size
         say(head, "Content-Type: %s\r\nContent-Length: %zu\r\n", answer->type, body_len);
     if (packed)
         say(head, "Content-Encoding: gzip\r\n");
-    say(head, "Vary: Accept-Encoding\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\n", request->id);
+    say(head, "Vary: %sAccept-Encoding\r\nX-Content-Type-Options: nosniff\r\nX-Request-Id: %s\r\n",
+        answer->by_accept ? "Accept, " : "", request->id);
     if (request->closing)
         say(head, "Connection: close\r\n");
     say_validators(head, answer, packed);
@@ -135,8 +136,7 @@ static void head_write(struct head *head, const struct px_request *request, size
     say(head, "\r\n");
 }
 
-/* "q=0", "q=0.", "q=0.000": not welcome. */
-static bool weight_is_zero(struct px_text parameters)
+bool pxi_weight_is_zero(struct px_text parameters)
 {
     const char *q = memmem(parameters.at, parameters.len, "q=", 2);
 
@@ -160,7 +160,7 @@ static bool gzip_welcome(const struct px_request *request)
         if (piece.len < 4 || strncasecmp(piece.at, "gzip", 4) != 0)
             continue;
         if (piece.len == 4 || piece.at[4] == ';' || piece.at[4] == ' ')
-            return !weight_is_zero((struct px_text){piece.at + 4, piece.len - 4});
+            return !pxi_weight_is_zero((struct px_text){piece.at + 4, piece.len - 4});
     }
     return false;
 }

@@ -211,7 +211,7 @@ int pxi_cursor_read(struct px_text text, uint64_t *words, unsigned count)
 }
 
 /* "</path?a=b&cursor=…>; rel=next", or nothing when it would not fit: next_cursor says the same. */
-static void write_link(struct px_request *request, const char *cursor)
+void pxi_link_next(struct px_request *request, const char *cursor)
 {
     struct px_text path = request->exchange->path;
     const struct px_query *query = &request->query;
@@ -242,7 +242,7 @@ void pxi_write_next(struct px_request *request, const char *cursor)
         return;
     }
     px_json_string(pxi_json(request), px_text_of(cursor));
-    write_link(request, cursor);
+    pxi_link_next(request, cursor);
 }
 
 void pxi_keeper_failed(struct px_request *request, int error)

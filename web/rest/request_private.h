@@ -35,7 +35,8 @@ struct pxi_answer {
     const char *type;  /* NULL: application/json */
     const char *cache; /* Cache-Control; NULL: no-store */
     char etag[72], location[96], link[640];
-    bool empty; /* 204 and 304: no body at all */
+    bool empty;     /* 204 and 304: no body at all */
+    bool by_accept; /* another Accept may bring another answer */
     const struct px_static_file *file;
     struct px_json json; /* the body, in the thread's buffer behind PXI_HEAD_ROOM */
 };
@@ -101,6 +102,14 @@ bool pxi_etag_listed(const char *header, const char *etag);
 
 /* "next_cursor" and Link; `cursor` NULL at the end. */
 void pxi_write_next(struct px_request *request, const char *cursor);
+void pxi_link_next(struct px_request *request, const char *cursor); /* Link alone */
+
+/* One word more of what an ETag is made of. */
+static inline uint64_t pxi_mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
 
 /* Whose alerts the caller may see: its own, or everybody's (NULL) with the admin scope. */
 const char *pxi_owner_of(const struct px_request *request);
@@ -124,7 +133,18 @@ int pxi_cursor_read(struct px_text text, uint64_t *words, unsigned count); /* PX
 bool pxi_param_owner_cursor(struct px_request *request, struct px_alert_cursor *cursorp);
 void pxi_write_owner_next(struct px_request *request, const struct px_alert_cursor *next);
 
+/* ---- csv.c ---- */
+
+/* Whether the client asks for CSV; the answer then says that it is that. */
+bool pxi_wants_csv(struct px_request *request);
+void pxi_csv_name(struct px_json *json, const char *name, bool last); /* of a column, in the first line */
+/* Around what writes one JSON value; `from` is the length before. */
+struct px_json *pxi_csv_begin(struct px_json *json);
+void pxi_csv_end(struct px_json *json, size_t from, bool last);
+
 /* ---- the way out ---- */
+
+bool pxi_weight_is_zero(struct px_text parameters); /* "q=0", "q=0.", "q=0.000": not welcome */
 
 int pxi_answer_send(struct px_request *request);
 void pxi_answer_file(struct px_request *request, const struct px_static_file *file);

@@ -1,49 +1,261 @@
-/* Raw trades out of history. */
+/*
+ * Raw trades: out of history, and what the keeper has not stored yet out of the tick ring, so that a trade that ingest has
+ * published is in the next answer.
+ */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/error.h"
 #include "web/rest/request_private.h"
 
 #define TICK_BYTES_MAX 360
+#define RING_BATCH     128
 
-static void write_tick(struct px_request *request, const struct px_symbol *symbol, const struct px_trade *trade)
+struct page {
+    struct px_symbol symbol;
+    px_asset_id asset;
+    struct px_range range;
+    bool quarantined, forward;
+    struct px_trade *trades; /* room for limit + 1 */
+    uint32_t count;
+    bool more;
+    uint64_t position; /* what stands before it in the ring is in history */
+};
+
+/* ---- what is not stored yet ---- */
+
+static bool after(const struct px_trade *a, int64_t time_ns, uint64_t sequence)
 {
-    struct px_json *json = pxi_json(request);
-
-    px_json_open(json, '{');
-    px_json_kv_time(json, "time", trade->time_ns);
-    px_json_kv_time(json, "recv_time", trade->recv_ns);
-    px_json_kv_decimal(json, "price", trade->price, symbol->scale);
-    px_json_kv_decimal(json, "size", trade->size, symbol->size_scale);
-    px_json_kv_string(json, "venue", pxi_venue_name(request, trade->venue));
-    px_json_kv_int(json, "seq", (int64_t)trade->sseq);
-    px_json_key(json, "trade_id");
-    if (trade->trade_id)
-        px_json_int(json, (int64_t)trade->trade_id);
-    else
-        px_json_null(json);
-    px_json_kv_bool(json, "quarantined", trade->flags & PX_TICK_QUARANTINED);
-    px_json_close(json, '}');
+    return a->time_ns != time_ns ? a->time_ns > time_ns : a->sequence > sequence;
 }
 
-static void write_ticks(struct px_request *request, const struct px_symbol *symbol, const struct px_trade *trades,
-                        const struct px_page *page)
+static bool wanted(const struct page *page, const struct px_tick *tick, const struct px_trade *trade)
+{
+    const struct px_range *range = &page->range;
+
+    if (tick->asset != page->asset || (tick->flags & PX_TICK_QUOTE) ||
+        ((tick->flags & PX_TICK_QUARANTINED) && !page->quarantined))
+        return false;
+    if ((range->start_ns != PX_TIME_NONE && trade->time_ns < range->start_ns) ||
+        (range->end_ns != PX_TIME_NONE && trade->time_ns >= range->end_ns))
+        return false;
+    return !range->cursor.set || after(trade, range->cursor.time_ns, range->cursor.sequence);
+}
+
+/* Puts it in its place; one that is there already is left out. The page keeps the newest rows, or the oldest. */
+static void insert(struct page *page, const struct px_trade *trade)
+{
+    uint32_t at = page->count;
+
+    while (at > 0 && after(&page->trades[at - 1], trade->time_ns, trade->sequence))
+        at--;
+    if (at > 0 && page->trades[at - 1].time_ns == trade->time_ns && page->trades[at - 1].sequence == trade->sequence)
+        return;
+    memmove(page->trades + at + 1, page->trades + at, (page->count - at) * sizeof *trade);
+    page->trades[at] = *trade;
+    if (page->count < page->range.limit) {
+        page->count++;
+        return;
+    }
+    page->more = true;
+    if (!page->forward)
+        memmove(page->trades, page->trades + 1, page->range.limit * sizeof *trade);
+}
+
+static void add_newest(const struct px_request *request, struct page *page)
+{
+    const struct px_ring *ring = request->rest->heritage->shm->ticks;
+    struct px_tick ticks[RING_BATCH];
+    uint64_t position = PX_MAX(page->position, px_ring_oldest(ring)), end = px_ring_tail(ring), count;
+
+    while (position < end) {
+        int rc = px_ring_read(ring, position, ticks, RING_BATCH, &count);
+
+        for (uint64_t i = 0; rc == 0 && i < count; i++) {
+            const struct px_tick *tick = &ticks[i];
+            struct px_trade trade = {.time_ns = tick->time_ns,
+                                     .recv_ns = tick->recv_ns,
+                                     .sequence = px_trade_sequence(request->rest->heritage->generation, position + i),
+                                     .price = tick->price,
+                                     .size = tick->size,
+                                     .trade_id = tick->trade_id,
+                                     .sseq = tick->sseq,
+                                     .venue = tick->venue,
+                                     .flags = tick->flags};
+
+            if (wanted(page, tick, &trade))
+                insert(page, &trade);
+        }
+        if (count == 0)
+            return;
+        position += count; /* after an overrun: what could not be read */
+    }
+}
+
+static void reverse(struct px_trade *trades, uint32_t count)
+{
+    for (uint32_t i = 0; i < count / 2; i++) {
+        struct px_trade other = trades[i];
+
+        trades[i] = trades[count - 1 - i];
+        trades[count - 1 - i] = other;
+    }
+}
+
+/* Rows ascend after it. */
+static bool fetch(struct px_request *request, struct page *page)
+{
+    struct px_page got;
+    int rc = px_reader_ticks(request->thread->reader, page->asset, page->quarantined, &page->range, page->trades, &got);
+
+    if (rc < 0) {
+        pxi_keeper_failed(request, rc);
+        return false;
+    }
+    page->count = got.count;
+    page->more = got.more;
+    page->position = got.position;
+    if (page->range.descending)
+        reverse(page->trades, page->count);
+    if (page->forward ? !page->more : !page->range.cursor.set)
+        add_newest(request, page);
+    return true;
+}
+
+/* ---- cells ---- */
+
+typedef void cell(struct px_request *request, const struct page *page, const struct px_trade *trade);
+
+static void cell_time(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_time(pxi_json(request), trade->time_ns);
+}
+
+static void cell_recv_time(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_time(pxi_json(request), trade->recv_ns);
+}
+
+static void cell_price(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_decimal(pxi_json(request), trade->price, page->symbol.scale);
+}
+
+static void cell_size(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_decimal(pxi_json(request), trade->size, page->symbol.size_scale);
+}
+
+static void cell_venue(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_string(pxi_json(request), px_text_of(pxi_venue_name(request, trade->venue)));
+}
+
+static void cell_seq(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_int(pxi_json(request), (int64_t)trade->sseq);
+}
+
+static void cell_trade_id(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    if (trade->trade_id)
+        px_json_int(pxi_json(request), (int64_t)trade->trade_id);
+    else
+        px_json_null(pxi_json(request));
+}
+
+static void cell_quarantined(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_bool(pxi_json(request), trade->flags & PX_TICK_QUARANTINED);
+}
+
+static const struct {
+    const char *name;
+    cell *write;
+} columns[] = {{"time", cell_time}, {"recv_time", cell_recv_time}, {"price", cell_price}, {"size", cell_size},
+               {"venue", cell_venue}, {"seq", cell_seq}, {"trade_id", cell_trade_id}, {"quarantined", cell_quarantined}};
+
+/* ---- the answer ---- */
+
+static const struct px_trade *row_at(const struct page *page, uint32_t i)
+{
+    return &page->trades[page->range.descending ? page->count - 1 - i : i];
+}
+
+static const char *next_cursor(const struct page *page, char cursor[PXI_CURSOR_SIZE])
+{
+    if (!page->more || page->count == 0)
+        return NULL;
+    const struct px_trade *last = &page->trades[page->forward ? page->count - 1 : 0];
+    pxi_cursor_write((uint64_t[]){(uint64_t)last->time_ns, last->sequence}, 2, cursor);
+    return cursor;
+}
+
+static void write_json(struct px_request *request, const struct page *page)
 {
     struct px_json *json = pxi_json(request);
     char cursor[PXI_CURSOR_SIZE];
 
-    if (!pxi_reserve(request, (size_t)page->count * TICK_BYTES_MAX + 256))
-        return;
     px_json_open(json, '{');
-    px_json_kv_string(json, "symbol", symbol->name);
+    px_json_kv_string(json, "symbol", page->symbol.name);
     px_json_key(json, "ticks");
     px_json_open(json, '[');
-    for (uint32_t i = 0; i < page->count; i++)
-        write_tick(request, symbol, &trades[i]);
+    for (uint32_t i = 0; i < page->count; i++) {
+        px_json_open(json, '{');
+        for (size_t c = 0; c < PX_COUNT_OF(columns); c++) {
+            px_json_key(json, columns[c].name);
+            columns[c].write(request, page, row_at(page, i));
+        }
+        px_json_close(json, '}');
+    }
     px_json_close(json, ']');
-    pxi_cursor_write((uint64_t[]){(uint64_t)page->next.time_ns, page->next.sequence}, 2, cursor);
-    pxi_write_next(request, page->more ? cursor : NULL);
+    pxi_write_next(request, next_cursor(page, cursor));
     px_json_close(json, '}');
+}
+
+static void write_csv(struct px_request *request, const struct page *page)
+{
+    struct px_json *json = pxi_json(request);
+    char cursor[PXI_CURSOR_SIZE];
+
+    for (size_t c = 0; c < PX_COUNT_OF(columns); c++)
+        pxi_csv_name(json, columns[c].name, c + 1 == PX_COUNT_OF(columns));
+    for (uint32_t i = 0; i < page->count; i++) {
+        for (size_t c = 0; c < PX_COUNT_OF(columns); c++) {
+            size_t from = json->len;
+
+            pxi_csv_begin(json);
+            columns[c].write(request, page, row_at(page, i));
+            pxi_csv_end(json, from, c + 1 == PX_COUNT_OF(columns));
+        }
+    }
+    if (next_cursor(page, cursor))
+        pxi_link_next(request, cursor);
+}
+
+/* A trade is known by its time and sequence, and never changes. */
+static bool known_already(struct px_request *request, const struct page *page, bool csv)
+{
+    uint64_t hash = pxi_mix(page->asset, (uint64_t)page->more << 2 | (uint64_t)page->range.descending << 1 | csv);
+    char etag[24];
+
+    for (uint32_t i = 0; i < page->count; i++)
+        hash = pxi_mix(pxi_mix(hash, (uint64_t)page->trades[i].time_ns), page->trades[i].sequence);
+    snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)hash);
+    request->answer.cache = "public, max-age=1";
+    return pxi_not_modified(request, etag);
+}
+
+static void write_page(struct px_request *request, const struct page *page)
+{
+    bool csv = pxi_wants_csv(request);
+
+    if (known_already(request, page, csv) || !pxi_reserve(request, (size_t)page->count * TICK_BYTES_MAX + 256))
+        return;
+    if (csv)
+        write_csv(request, page);
+    else
+        write_json(request, page);
 }
 
 static bool param_include(struct px_request *request, bool *quarantinedp)
@@ -59,20 +271,17 @@ static bool param_include(struct px_request *request, bool *quarantinedp)
 
 void pxi_get_ticks(struct px_request *request)
 {
-    struct px_symbol symbol;
-    struct px_range range;
-    struct px_page page;
-    bool quarantined;
-    px_asset_id asset = pxi_asset_of_path(request, &symbol);
+    struct page page = {.asset = PX_ASSET_NONE};
 
-    if (asset == PX_ASSET_NONE || !pxi_param_range(request, &range) || !param_include(request, &quarantined))
+    page.asset = pxi_asset_of_path(request, &page.symbol);
+    if (page.asset == PX_ASSET_NONE || !pxi_param_range(request, &page.range) ||
+        !param_include(request, &page.quarantined))
         return;
-    struct px_trade *trades = malloc(range.limit * sizeof *trades);
-    int rc = trades ? px_reader_ticks(request->thread->reader, asset, quarantined, &range, trades, &page) : PX_E_MEMORY;
-    request->answer.cache = "public, max-age=1";
-    if (rc < 0)
-        pxi_keeper_failed(request, rc);
-    else
-        write_ticks(request, &symbol, trades, &page);
-    free(trades);
+    page.forward = page.range.start_ns != PX_TIME_NONE && !page.range.descending;
+    page.trades = malloc((page.range.limit + 1) * sizeof *page.trades);
+    if (!page.trades)
+        px_problem_of_error(&request->problem, PX_E_MEMORY);
+    else if (fetch(request, &page))
+        write_page(request, &page);
+    free(page.trades);
 }
