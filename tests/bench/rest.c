@@ -87,7 +87,7 @@ static int read_answer(struct rest *rest, struct px_text *bodyp)
 
 static int send_request(struct rest *rest, const char *method, const char *path, const char *body)
 {
-    char text[4096];
+    char text[32768];
     size_t at = 0;
     int len = snprintf(text, sizeof(text), "%s %s HTTP/1.1\r\nHost: %s:%u\r\n%s%s%s%sContent-Length: %zu\r\n\r\n%s",
                        method, path, rest->host, rest->port, rest->key ? "X-API-Key: " : "", rest->key ? rest->key : "",
