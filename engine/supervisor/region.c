@@ -213,22 +213,32 @@ static void log_region(const struct pxi_supervisor *supervisor)
 
 /* ---- keeping ---- */
 
+static void name_region(const struct pxi_supervisor *supervisor, char name[PXI_NAME_SIZE])
+{
+    snprintf(name, PXI_NAME_SIZE, PXI_NAME_REGION "-k%" PRIu64 "-%u", supervisor->generation, supervisor->boots);
+}
+
 static void give_to_manager(const struct pxi_supervisor *supervisor)
 {
     const int fds[] = {supervisor->shm.files.data, supervisor->shm.files.yard};
-    char state[PXI_NAME_SIZE + 32];
+    char name[PXI_NAME_SIZE], state[PXI_NAME_SIZE + 32];
 
-    snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=" PXI_NAME_REGION "-k%" PRIu64 "-%u", supervisor->generation,
-             supervisor->boots);
+    name_region(supervisor, name);
+    snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s", name);
     pxi_notify_files(state, fds, PX_COUNT_OF(fds));
 }
 
-static void drop_passed(const struct pxi_supervisor *supervisor)
+/*
+ * The manager drops by name, and a supervisor that was killed before it noted its copy has left one under the very name
+ * that ours gets. So that one goes before ours is given, and it alone; the rest goes when ours has been noted.
+ */
+static void drop_passed(const struct pxi_supervisor *supervisor, bool of_our_name)
 {
-    char state[PXI_NAME_SIZE + 32];
+    char name[PXI_NAME_SIZE], state[PXI_NAME_SIZE + 32];
 
+    name_region(supervisor, name);
     for (unsigned i = 0; i < supervisor->passed_count; i++) {
-        if (!is_region(&supervisor->passed[i]))
+        if (!is_region(&supervisor->passed[i]) || (strcmp(supervisor->passed[i].name, name) == 0) != of_our_name)
             continue;
         snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", supervisor->passed[i].name);
         pxi_notify(state);
@@ -248,8 +258,9 @@ int pxi_region_open(struct pxi_supervisor *supervisor)
                             "mapping alone\"");
     px_shm_ready(&supervisor->shm);
     log_region(supervisor);
+    drop_passed(supervisor, true);
     give_to_manager(supervisor);
     result = pxi_data_mark(supervisor);
-    drop_passed(supervisor);
+    drop_passed(supervisor, false);
     return result;
 }

@@ -7,6 +7,7 @@ Alerts acknowledged = alerts present, fires = the oracle's fires, none twice (th
 sequence numbers go on. At last: a region that must not be taken over is not, and the log says why.
 """
 import argparse
+import os
 import pathlib
 import random
 import sys
@@ -34,7 +35,7 @@ def epoch_of(engine):
 
 def kill_often(manager, engine, symbols, kills, dice):
     """The epoch stays, boots count on, every number goes up. Some kills fall into the start; sometimes the manager has several regions."""
-    epoch, boots, slowest = epoch_of(engine), 1, 0.0
+    epoch, boots, slowest = epoch_of(engine), engine.metrics()["pxengine_region_boots"], 0.0
     for _ in range(kills):
         time.sleep(0.5 + dice.random())
         before, stored = sequences(engine, symbols), engine.metrics()["pxengine_stored_ticks_total"]
@@ -57,6 +58,18 @@ def kill_often(manager, engine, symbols, kills, dice):
         boots = metrics["pxengine_region_boots"]
     manager.keeps_all = False
     return slowest, boots
+
+
+def stale_copy(manager, engine):
+    """A supervisor that was killed before it noted its copy has left one, under the very name that the next one's copy gets."""
+    epoch, boots = epoch_of(engine), int(engine.metrics()["pxengine_region_boots"])
+    name = f"pxshm-{epoch}-{boots + 1}"
+    die(engine)
+    manager.store = [(name, os.memfd_create("stale")) for _ in range(2)] + manager.store
+    engine.start()
+    assert epoch_of(engine) == epoch
+    assert manager.names() == [name] * 2, f"the manager keeps {manager.names()}, wanted two of {name}"
+    assert all(os.fstat(fd).st_size > 0 for _, fd in manager.store), "the manager keeps the stale copy"
 
 
 def no_duplicates(engine, symbols):
@@ -110,6 +123,7 @@ def main():
                                              {"method": "subscribe", "params": {"channel": "alerts"}, "req_id": 2}])
         creator = kill_test.Creator(engine, [name + "-USD" for name in names], dice)
         creator.start()
+        stale_copy(manager, engine)
         slowest, boots = kill_often(manager, engine, [name + "-USD" for name in names], options.kills, dice)
         time.sleep(2)
         creator.stopping = True
