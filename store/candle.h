@@ -10,7 +10,7 @@
 #include "base/types.h"
 
 #define PX_MINUTE_NS (60 * PX_NS_PER_S)
-#define PX_CARRY_NS  (5 * PX_MINUTE_NS) /* how long a price counts without a new trade */
+#define PX_CARRY_NS  (300 * PX_NS_PER_S) /* how long a price counts without a new trade */
 #define PX_LATE_NS   (2 * PX_NS_PER_S)  /* a minute is final when its asset's clock is this far past its end */
 
 struct px_candle {

@@ -5,8 +5,9 @@
 
 #include "base/decimal.h"
 #include "engine/evaluator/windows.h"
+#include "tests/recorded_trades.h"
 
-#define TICKS 3000
+#define TICKS 12000
 #define BASE_NS (INT64_C(1723161240) * PX_NS_PER_S) /* a whole minute */
 
 struct trade {
@@ -87,13 +88,42 @@ static int64_t lowest(const struct asset *asset, int64_t from)
     return low;
 }
 
+/* What covers whole buckets, from `whole` on: exact. */
+struct sums {
+    int64_t high, low, volume;
+    __int128 value;
+    uint32_t count;
+};
+
+static void sum_up(struct sums *sums, const struct trade *trade)
+{
+    sums->high = sums->count == 0 ? trade->price : PX_MAX(sums->high, trade->price);
+    sums->low = sums->count == 0 ? trade->price : PX_MIN(sums->low, trade->price);
+    sums->volume += trade->size;
+    sums->value += (__int128)trade->price * trade->size;
+    sums->count++;
+}
+
+static void check_sums(const struct asset *asset, int64_t whole, const struct px_window_value *value)
+{
+    struct sums sums = {0};
+
+    for (unsigned i = 0; i < asset->count; i++)
+        if (asset->trade[i].time_ns >= whole)
+            sum_up(&sums, &asset->trade[i]);
+    ck_assert_uint_eq(value->count, sums.count);
+    ck_assert_int_eq(value->volume, sums.volume);
+    ck_assert_int_eq(value->high, sums.count > 0 ? sums.high : PX_PRICE_NONE);
+    ck_assert_int_eq(value->low, sums.count > 0 ? sums.low : PX_PRICE_NONE);
+    ck_assert_int_eq(value->vwap, sums.volume > 0 ? px_div_round(sums.value * 100, sums.volume) : PX_PRICE_NONE);
+}
+
 static void check_window(struct asset *asset, enum px_window w, int64_t now_ns)
 {
     int64_t width = px_window_ns[w] / PX_WINDOW_BUCKETS, from = now_ns - px_window_ns[w], known;
-    int64_t whole = now_ns - now_ns % width - (PX_WINDOW_BUCKETS - 1) * width, high = 0, low = 0, bound;
+    int64_t whole = now_ns - now_ns % width - (PX_WINDOW_BUCKETS - 1) * width, bound;
     int64_t edge_high = INT64_MIN, edge_low = INT64_MAX, before = PX_PRICE_NONE;
     struct px_window_value value;
-    uint32_t count = 0;
     __int128 area, edge_area;
     int64_t edge_known;
 
@@ -107,17 +137,8 @@ static void check_window(struct asset *asset, enum px_window w, int64_t now_ns)
             edge_low = PX_MIN(edge_low, before == PX_PRICE_NONE ? t->price : PX_MIN(t->price, before));
         }
         before = t->price;
-        if (t->time_ns < whole)
-            continue;
-        high = count == 0 ? t->price : PX_MAX(high, t->price);
-        low = count == 0 ? t->price : PX_MIN(low, t->price);
-        count++;
     }
-    ck_assert_uint_eq(value.count, count);
-    if (count > 0) {
-        ck_assert_int_eq(value.high, high);
-        ck_assert_int_eq(value.low, low);
-    }
+    check_sums(asset, whole, &value);
     /* Two more decimals. Where something was unknown, the cut of what was known may be off by a bucket's width as well. */
     integrate(asset, whole - width, whole, &edge_area, &edge_known);
     if (known < px_window_ns[w] || edge_known < width) {
@@ -324,6 +345,32 @@ START_TEST(late_trades_equal_brute_force)
 }
 END_TEST
 
+static void check_recording(const char *symbol)
+{
+    struct px_trade *trades = malloc(TICKS * sizeof *trades);
+    struct asset *asset = calloc(1, sizeof(*asset));
+    unsigned count = recorded_trades(symbol, trades, TICKS);
+
+    asset->state.last = PX_PRICE_NONE;
+    if (count == 0)
+        printf("no recording of %s: random trades only\n", symbol);
+    for (unsigned i = 0; i < count; i++) {
+        add(asset, trades[i].price, trades[i].size, trades[i].time_ns);
+        if (i % 31 == 0)
+            for (unsigned w = 0; w < PX_WINDOWS; w++)
+                check_window(asset, w, asset->state.last_ns + (int64_t)dice(asset, 3) * 900 * PX_NS_PER_MS);
+    }
+    free(trades);
+    free(asset);
+}
+
+START_TEST(recordings_equal_brute_force)
+{
+    check_recording("btcusdt");
+    check_recording("ethusdt");
+}
+END_TEST
+
 /* More different times within two seconds than are remembered: what is older is too late, nothing is counted wrongly. */
 START_TEST(a_crowd_is_cut)
 {
@@ -356,6 +403,7 @@ int main(void)
     tcase_add_test(tcase, candles_by_hand);
     tcase_add_test(tcase, late_trades_equal_brute_force);
     tcase_add_test(tcase, a_crowd_is_cut);
+    tcase_add_test(tcase, recordings_equal_brute_force);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);
