@@ -149,7 +149,9 @@ static void take_gates(struct in *in, struct px_plan *plan)
 
     in->bad |= frequency < PX_FREQUENCY_ONCE || frequency > PX_FREQUENCY_ONCE_PER_BAR_CLOSE;
     plan->frequency = (uint8_t)frequency;
-    plan->bar_s = (uint32_t)take(in);
+    uint64_t bar_s = take(in);
+    in->bad |= bar_s > UINT32_MAX;
+    plan->bar_s = (uint32_t)bar_s;
     plan->cooldown_ns = take_diff(in, 0);
     plan->expires_ns = take_diff(in, 0);
     plan->max_fires = take(in);
@@ -214,6 +216,7 @@ int px_plan_decode(const void *bytes, size_t n, const struct px_place *at, struc
     if (head & YOUNG) {
         planp->young_generation = take(&in);
         planp->young_position = take(&in);
+        in.bad |= planp->young_generation == 0;
     }
     if (head & GATES)
         take_gates(&in, planp);
