@@ -3,7 +3,7 @@
 #include "base/error.h"
 #include "store/pack_private.h"
 
-#define CHANNEL_FORMAT 2 /* 1 had no group_s */
+#define CHANNEL_FORMAT 3 /* 1 had no group_s, 2 no code */
 
 #define CHANNEL_NUMBERS(X)                                                                                             \
     X(id.hi)                                                                                                           \
@@ -27,7 +27,7 @@
     X(auth)
 
 #define SIZE_OF(member) +sizeof(((struct px_channel *)0)->member)
-_Static_assert(1 + 0 CHANNEL_NUMBERS(SIZE_OF) + 7 * 2 + 4 + 0 CHANNEL_TEXTS(SIZE_OF) <= PX_CHANNEL_ENCODED_MAX,
+_Static_assert(1 + 0 CHANNEL_NUMBERS(SIZE_OF) + 7 * 2 + 4 + 4 + 8 + 8 + PX_CODE_SIZE + 0 CHANNEL_TEXTS(SIZE_OF) <= PX_CHANNEL_ENCODED_MAX,
                "the largest channel fits");
 
 void px_channel_id_format(struct px_alert_id id, char text[PX_ALERT_ID_SIZE])
@@ -76,6 +76,8 @@ int px_channel_check(const struct px_channel *channel)
     if (false CHANNEL_TEXTS(OPEN_ENDED))
         return PX_E_INVALID;
 #undef OPEN_ENDED
+    if (memchr(channel->code, '\0', sizeof channel->code) == NULL)
+        return PX_E_INVALID;
     if (!channel->owner[0] || !channel->target[0] || (channel->id.hi | channel->id.lo) == 0)
         return PX_E_INVALID;
     if (channel->type < PX_CHANNEL_WEBHOOK || channel->type > PX_CHANNEL_WEBPUSH || channel->state < PX_CHANNEL_ACTIVE ||
@@ -99,7 +101,20 @@ size_t px_channel_encode(const struct px_channel *channel, uint8_t bytes[PX_CHAN
     CHANNEL_TEXTS(PUT)
 #undef PUT
     to = pxi_pack(to, &channel->group_s, sizeof channel->group_s);
+    to = pxi_pack(to, &channel->code_tries, sizeof channel->code_tries);
+    to = pxi_pack(to, &channel->code_ns, sizeof channel->code_ns);
+    to = pxi_pack(to, &channel->verified_ns, sizeof channel->verified_ns);
+    to = pxi_pack(to, channel->code, sizeof channel->code);
     return (size_t)(to - bytes);
+}
+
+static void take_code(struct pxi_bytes *from, struct px_channel *channelp)
+{
+    pxi_take(from, &channelp->code_tries, sizeof channelp->code_tries);
+    pxi_take(from, &channelp->code_ns, sizeof channelp->code_ns);
+    pxi_take(from, &channelp->verified_ns, sizeof channelp->verified_ns);
+    pxi_take(from, channelp->code, sizeof channelp->code);
+    channelp->code[sizeof channelp->code - 1] = '\0';
 }
 
 int px_channel_decode(const void *bytes, size_t n, struct px_channel *channelp)
@@ -119,5 +134,7 @@ int px_channel_decode(const void *bytes, size_t n, struct px_channel *channelp)
 #undef TAKE
     if (format > 1)
         pxi_take(&from, &channelp->group_s, sizeof channelp->group_s);
+    if (format > 2)
+        take_code(&from, channelp);
     return from.bad || from.left > 0 ? PX_E_FORMAT : 0;
 }

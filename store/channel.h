@@ -36,6 +36,9 @@ enum px_channel_format { PX_FORMAT_STANDARD = 1, PX_FORMAT_RAW };
 #define PX_CHANNEL_TTL_MAX_S  86400
 #define PX_CHANNEL_RATE_MAX   6000
 #define PX_CHANNEL_GROUP_MAX_S 3600
+#define PX_CODE_SIZE          8 /* six digits */
+#define PX_CODE_TRIES         5
+#define PX_CODE_NS            INT64_C(3600000000000)
 #define PX_SECRET_OVERLAP_NS  INT64_C(86400000000000) /* so long after a change both secrets sign */
 
 struct px_channel {
@@ -45,6 +48,9 @@ struct px_channel {
     uint32_t version;    /* from 1; the ETag */
     uint32_t ttl_s;      /* an attempt is made again for so long after the fire */
     uint32_t per_minute; /* notifications at most; 0 = what the configuration says */
+    uint32_t code_tries;               /* guesses that are left */
+    int64_t code_ns, verified_ns;      /* when the code was made; when somebody at the target has read one: 0 = never */
+    char code[PX_CODE_SIZE];           /* "" = none is on its way */
     uint32_t group_s;    /* fires within so long are told together; 0 = each by itself */
     int64_t created_ns, rotated_ns;
     char name[PX_ALERT_NAME_SIZE];

@@ -6,6 +6,14 @@
 #include "engine/notify/notify_private.h"
 #include "match/plan.h"
 
+void pxi_test_message(const struct px_channel *channel, char to[PXI_TEST_SIZE])
+{
+    if (channel->code[0])
+        snprintf(to, PXI_TEST_SIZE, "The code to verify this channel is %s.", channel->code);
+    else
+        snprintf(to, PXI_TEST_SIZE, "This is a test.");
+}
+
 static const struct px_config_asset *asset_of(const struct px_config *config, const struct px_fire *fire)
 {
     return fire->asset < config->asset_count ? &config->assets[fire->asset] : NULL;
@@ -76,18 +84,21 @@ static size_t write_standard(const struct pxi_notify *notify, const struct px_jo
 {
     bool test = job->delivery.eseq == 0;
     struct px_json json;
-    char id[PX_ALERT_ID_SIZE];
+    char id[PX_ALERT_ID_SIZE], message[PXI_TEST_SIZE];
 
+    pxi_test_message(&job->channel, message);
     px_json_init(&json, body, size);
     px_json_open(&json, '{');
-    px_json_kv_string(&json, "type", test ? "channel.test" : "alert.fired");
+    px_json_kv_string(&json, "type", !test ? "alert.fired" : job->channel.code[0] ? "channel.verify" : "channel.test");
     px_json_kv_time(&json, "timestamp", test ? job->delivery.created_ns : job->event.fire.matched_ns);
     px_json_key(&json, "data");
     px_json_open(&json, '{');
     if (test) {
         px_channel_id_format(job->channel.id, id);
         px_json_kv_string(&json, "channel_id", id);
-        px_json_kv_string(&json, "message", "This is a test.");
+        px_json_kv_string(&json, "message", message);
+        if (job->channel.code[0])
+            px_json_kv_string(&json, "code", job->channel.code);
     } else {
         write_fire(notify, job, with_fires, &json);
     }
@@ -107,8 +118,13 @@ static bool is_json(const char *text, size_t len)
 
 size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char *body, size_t size, bool *jsonp)
 {
-    const char *message = job->delivery.eseq == 0 ? "This is a test." : job->event.message;
+    const char *message = job->event.message;
+    char test[PXI_TEST_SIZE];
 
+    if (job->delivery.eseq == 0) {
+        pxi_test_message(&job->channel, test);
+        message = test;
+    }
     *jsonp = true;
     if (job->channel.format != PX_FORMAT_RAW || !message[0]) {
         size_t len = write_standard(notify, job, job->told_count > 0, body, size);

@@ -1,8 +1,7 @@
 /* The pace of each channel: so many a minute, so many at once, and none while the receiver has asked for a pause. */
 #include "engine/notify/notify_private.h"
 
-#define BURST_NS   (10 * PX_NS_PER_S) /* time that a quiet channel saves up */
-#define CROWDED_NS (100 * PX_NS_PER_MS)
+#define BURST_NS (10 * PX_NS_PER_S) /* time that a quiet channel saves up */
 
 static bool is(const struct pxi_gate *gate, struct px_alert_id channel)
 {
@@ -20,7 +19,7 @@ struct pxi_gate *pxi_gate_of(struct pxi_gates *gates, struct px_alert_id channel
             gate->used_ns = now_ns;
             return gate;
         }
-        if (gate->flying == 0 && (!oldest || gate->used_ns < oldest->used_ns))
+        if (gate->flying + gate->waiting == 0 && (!oldest || gate->used_ns < oldest->used_ns))
             oldest = gate;
     }
     if (oldest)
@@ -36,7 +35,7 @@ int64_t pxi_gate_pass(struct pxi_gate *gate, uint32_t per_minute, int64_t now_ns
     if (now_ns < gate->closed_until_ns)
         return gate->closed_until_ns;
     if (gate->flying >= PXI_FLIGHTS_EACH)
-        return now_ns + CROWDED_NS;
+        return PXI_CROWDED;
     if (price > 0) {
         gate->tokens_ns = PX_MAX(gate->tokens_ns, now_ns - PX_MAX(BURST_NS, price));
         if (gate->tokens_ns + price > now_ns)

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "engine/notify/notify_private.h"
 
+#define CROWDED_NS (100 * PX_NS_PER_MS)
+
 void pxi_report(struct pxi_notify *notify, const struct px_report *report)
 {
     PX_CHECK(notify->reports < PXI_REPORTS); /* claims stop long before */
@@ -14,6 +16,9 @@ static bool is_held(const struct pxi_notify *notify, uint64_t number)
 {
     for (unsigned i = 0; i < notify->reports; i++)
         if (notify->report[i].number == number)
+            return true;
+    for (unsigned i = 0; i < notify->waiting_count; i++)
+        if (notify->waiting[i].delivery.number == number)
             return true;
     return pxi_flight_has(notify, number);
 }
@@ -34,6 +39,19 @@ static uint32_t pace_of(const struct pxi_notify *notify, const struct px_channel
     return channel->per_minute > 0 ? channel->per_minute : notify->heritage->config->notify.per_minute;
 }
 
+/*
+ * What finds all flights of its channel under way waits here for one to land, which takes a fraction of a millisecond where the receiver is
+ * quick; the keeper would look at it again much later. One that fails has no claim to that room.
+ */
+static bool wait_here(struct pxi_notify *notify, struct pxi_gate *gate, const struct px_job *job)
+{
+    if (gate->failures > 0 || gate->waiting >= PXI_WAITING_EACH || notify->waiting_count == PXI_WAITING)
+        return false;
+    notify->waiting[notify->waiting_count++] = *job;
+    gate->waiting++;
+    return true;
+}
+
 static void start(struct pxi_notify *notify, const struct px_job *job)
 {
     int64_t now_ns = px_wall_now(), until_ns;
@@ -41,18 +59,49 @@ static void start(struct pxi_notify *notify, const struct px_job *job)
 
     if (is_held(notify, job->delivery.number))
         return;
+    if (gate && gate->waiting > 0 && wait_here(notify, gate, job))
+        return; /* those that came before go before */
     until_ns = gate ? pxi_gate_pass(gate, pace_of(notify, &job->channel), now_ns) : now_ns + PX_NS_PER_S;
+    if (until_ns == PXI_CROWDED && wait_here(notify, gate, job))
+        return;
+    if (until_ns == PXI_CROWDED)
+        until_ns = now_ns + CROWDED_NS;
     if (until_ns > 0)
         defer(notify, job, until_ns);
     else
         pxi_flight_start(notify, job);
 }
 
+void pxi_jobs_resume(struct pxi_notify *notify)
+{
+    int64_t now_ns = px_wall_now();
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < notify->waiting_count; i++) {
+        const struct px_job *job = &notify->waiting[i];
+        struct pxi_gate *gate = pxi_gate_of(&notify->gates, job->channel.id, now_ns);
+        int64_t until_ns = notify->flying < PXI_FLIGHTS ? pxi_gate_pass(gate, pace_of(notify, &job->channel), now_ns) : PXI_CROWDED;
+
+        if (until_ns == PXI_CROWDED) {
+            if (kept != i)
+                notify->waiting[kept] = *job;
+            kept++;
+            continue;
+        }
+        gate->waiting--;
+        if (until_ns > 0)
+            defer(notify, job, until_ns);
+        else
+            pxi_flight_start(notify, job);
+    }
+    notify->waiting_count = kept;
+}
+
 /* As many as there is room for, here and in the list of reports, each of which may end as one. */
 static uint32_t room(const struct pxi_notify *notify)
 {
     unsigned flights = PXI_FLIGHTS - notify->flying;
-    unsigned reports = PXI_REPORTS - notify->reports - notify->flying;
+    unsigned reports = PXI_REPORTS - notify->reports - notify->flying - notify->waiting_count;
 
     if (px_heritage_terminating(notify->heritage))
         return 0;

@@ -22,7 +22,7 @@ static void subject_of(const struct pxi_notify *notify, const struct px_job *job
     char price[PX_DECIMAL_SIZE] = "?", name[PX_ALERT_NAME_SIZE];
 
     if (job->delivery.eseq == 0 || fire->asset >= config->asset_count) {
-        snprintf(to, size, "pxengine: test");
+        snprintf(to, size, job->channel.code[0] ? "pxengine: verify this address" : "pxengine: test");
         return;
     }
     px_decimal_format(fire->price, job->event.scale, price);
@@ -50,13 +50,14 @@ size_t pxi_mail_write(const struct pxi_notify *notify, const struct px_job *job,
 {
     const struct px_config_smtp *smtp = &notify->heritage->config->notify.smtp;
     const char *host = strrchr(smtp->from, '@');
-    char subject[256], date[64], id[PX_DELIVERY_NAME_SIZE], fired[PX_RFC3339_SIZE] = "";
+    char subject[256], date[64], id[PX_DELIVERY_NAME_SIZE], fired[PX_RFC3339_SIZE] = "", test[PXI_TEST_SIZE];
     time_t now_s = (time_t)(now_ns / PX_NS_PER_S);
     struct tm utc;
 
     gmtime_r(&now_s, &utc);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &utc);
     px_delivery_name(&job->delivery, id);
+    pxi_test_message(&job->channel, test);
     subject_of(notify, job, subject, sizeof subject);
     if (job->delivery.eseq > 0)
         px_rfc3339_format(job->event.fire.matched_ns, fired);
@@ -67,7 +68,7 @@ size_t pxi_mail_write(const struct pxi_notify *notify, const struct px_job *job,
     if (n < 0 || (size_t)n + PX_ALERT_MESSAGE_SIZE * 2 + 512 > size)
         return 0;
     size_t len = (size_t)n;
-    len += put_text(to + len, size - len, job->delivery.eseq == 0 ? "This is a test.\n" : job->event.message);
+    len += put_text(to + len, size - len, job->delivery.eseq == 0 ? test : job->event.message);
     n = snprintf(to + len, size - len, "\r\n\r\n%s\r\n%s%s\r\nFires told of: %u\r\n%s\r\n", subject, fired[0] ? "Fired " : "", fired,
                  job->delivery.count, id);
     return n < 0 || (size_t)n >= size - len ? 0 : len + (size_t)n;

@@ -90,6 +90,8 @@ static void turn(struct pxi_notify *notify, bool *keeper_awayp)
         *keeper_awayp = pxi_jobs_turn(notify) != 0;
     curl_multi_perform(notify->multi, &running);
     pxi_flights_collect(notify);
+    if (notify->waiting_count > 0 && !px_heritage_terminating(notify->heritage))
+        pxi_jobs_resume(notify);
     px_stat_set(notify->stats, PX_STAT_NOTIFY_FLYING, notify->flying);
     px_heritage_beat(notify->heritage);
     if (notify->reports == 0 || *keeper_awayp)

@@ -23,7 +23,9 @@
 #define PXI_FLIGHTS      256  /* attempts under way */
 #define PXI_FLIGHTS_EACH 16   /* of them to one channel, so that a dead receiver leaves room for the others */
 #define PXI_GATES        1024 /* channels whose pace is known; the one longest unused is forgotten */
-#define PXI_REPORTS      (2 * PXI_FLIGHTS)
+#define PXI_WAITING      256  /* jobs that wait here for a flight of their channel to land */
+#define PXI_WAITING_EACH 128  /* of them for one channel */
+#define PXI_REPORTS      (2 * PXI_FLIGHTS + PXI_WAITING)
 #define PXI_BODY_MAX     8192
 #define PXI_REPLY_MAX    (64 * 1024)
 #define PXI_DEADLINE_MS  5000
@@ -36,6 +38,7 @@ struct pxi_gate {
     int64_t closed_until_ns;    /* wall; what the receiver asked for, or its last failures */
     int64_t tokens_ns;          /* time saved up: a notification costs 60 s / per_minute */
     uint32_t flying, failures;  /* attempts under way; failures in a row */
+    uint32_t waiting;           /* jobs in notify's list */
 };
 
 struct pxi_gates {
@@ -45,7 +48,9 @@ struct pxi_gates {
 /* The channel's gate, made when it is new. NULL when all of them have attempts under way. */
 struct pxi_gate *pxi_gate_of(struct pxi_gates *gates, struct px_alert_id channel, int64_t now_ns);
 
-/* 0: it may go, and is counted; else when to ask again (wall). per_minute 0: no bound. */
+#define PXI_CROWDED (-1) /* it may go as soon as one of the channel's flights has landed */
+
+/* 0: it may go, and is counted; PXI_CROWDED; else when to ask again (wall). per_minute 0: no bound. */
 int64_t pxi_gate_pass(struct pxi_gate *gate, uint32_t per_minute, int64_t now_ns);
 
 /* ---- flights.c ---- */
@@ -83,6 +88,8 @@ struct pxi_notify {
     unsigned flying;
     struct px_report report[PXI_REPORTS]; /* for the keeper, in order */
     unsigned reports;
+    struct px_job waiting[PXI_WAITING]; /* in the order in which they came */
+    unsigned waiting_count;
     struct px_turn turn;
     struct px_job jobs[PX_JOBS_MAX];
     bool fresh, more; /* more: the keeper has others that are due */
@@ -104,6 +111,7 @@ bool pxi_flight_has(const struct pxi_notify *notify, uint64_t number);
 
 /* One exchange with the keeper; starts what it gives. 0, or an error when the keeper is not there. */
 int pxi_jobs_turn(struct pxi_notify *notify);
+void pxi_jobs_resume(struct pxi_notify *notify); /* starts what has waited long enough */
 void pxi_report(struct pxi_notify *notify, const struct px_report *report);
 
 /* ---- waker.c ---- */
@@ -118,6 +126,10 @@ void pxi_waker_stop(struct pxi_notify *notify);
  * fires does not fit, their number has to do.
  */
 size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char *body, size_t size, bool *jsonp);
+
+/* What a notification says that no alert has caused: a test, or the code by which the channel's owner shows that it is read. */
+#define PXI_TEST_SIZE 64
+void pxi_test_message(const struct px_channel *channel, char to[PXI_TEST_SIZE]);
 
 /* Whole mails: headers and text. Returns the length, 0 when it does not fit. */
 size_t pxi_mail_write(const struct pxi_notify *notify, const struct px_job *job, int64_t now_ns, char *to, size_t size);

@@ -167,6 +167,26 @@ def test_10_test_and_a_new_secret(test):
     check_signature(request, channel["secret"]) # for a day both sign
 
 
+def test_10b_somebody_reads_it(test):
+    channel = test.webhook("/verify")
+    verify = f"/channels/{channel['id']}:verify"
+    assert channel["verified_at"] is None and test.call("POST", verify, {"code": "000000"})[0] == 409
+    test.call("POST", verify, b"", 202)
+    body = json.loads(harness.wait_for("the code", lambda: test.sink.of("/verify"))[0]["body"])
+    code = body["data"]["code"]
+    assert body["type"] == "channel.verify" and len(code) == 6 and code in body["data"]["message"], body
+    wrong = "000000" if code != "000000" else "111111"
+    assert test.call("POST", verify, {"code": wrong})[0] == 422
+    assert test.call("POST", verify, {"code": code}, 200)["verified_at"]
+    assert test.call("POST", verify, {"code": code})[0] == 409, "a code is good once"
+    assert test.call("PATCH", f"/channels/{channel['id']}", {"url": test.sink.url("/verify2")}, 200)["verified_at"] is None
+    test.call("POST", verify, b"", 202)
+    code = json.loads(harness.wait_for("the code", lambda: test.sink.of("/verify2"))[0]["body"])["data"]["code"]
+    for _ in range(5):
+        assert test.call("POST", verify, {"code": "x" + code[1:]})[0] == 422
+    assert test.call("POST", verify, {"code": code})[0] == 409, "five guesses"
+
+
 def test_11_the_pace_of_a_channel(test):
     channel = test.webhook("/pace", per_minute=60)
     alerts = [test.fire([channel]) for _ in range(14)]

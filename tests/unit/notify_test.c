@@ -130,6 +130,7 @@ START_TEST(test_gate)
     for (passed = 0; pxi_gate_pass(gate, per_minute, now) == 0;)
         passed++;
     ck_assert_uint_eq(passed, PXI_FLIGHTS_EACH - 1);
+    ck_assert_int_eq(pxi_gate_pass(gate, per_minute, now), PXI_CROWDED);
     for (uint64_t i = 0; i < 2 * PXI_GATES; i++) /* the one with attempts under way is never forgotten */
         ck_assert_ptr_nonnull(pxi_gate_of(gates, (struct px_alert_id){9, i}, now + (int64_t)i));
     ck_assert_ptr_eq(pxi_gate_of(gates, (struct px_alert_id){1, 2}, now), gate);

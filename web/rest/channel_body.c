@@ -295,6 +295,20 @@ bool px_channel_body_read(struct px_text body, bool change, struct px_channel *c
     return problemp->kind == PX_PROBLEM_NONE;
 }
 
+bool px_channel_code_read(struct px_text body, char code[PX_CODE_SIZE], struct px_problem *problemp)
+{
+    static const char *const known[] = {"code", NULL};
+    struct reading reading = {.problem = problemp};
+    json_t *root = parse(body, problemp);
+
+    if (json_is_object(root)) {
+        check_members(&reading, root, "", known);
+        take_string(&reading, json_object_get(root, "code"), "/code", true, code, PX_CODE_SIZE);
+    }
+    json_decref(root);
+    return problemp->kind == PX_PROBLEM_NONE;
+}
+
 bool px_channel_body_same(const struct px_channel *a, const struct px_channel *b)
 {
     return a->type == b->type && a->format == b->format && a->ttl_s == b->ttl_s && a->per_minute == b->per_minute &&
@@ -343,6 +357,7 @@ void px_channel_write(const struct px_channel *channel, bool with_secret, struct
     px_json_kv_bool(json, "enabled", channel->state == PX_CHANNEL_ACTIVE);
     px_json_kv_string(json, "state", px_channel_state_name(channel->state));
     px_json_kv_int(json, "version", channel->version);
+    px_json_kv_time(json, "verified_at", channel->verified_ns);
     px_json_kv_time(json, "created_at", channel->created_ns);
     px_json_close(json, '}');
 }

@@ -16,4 +16,7 @@ bool px_channel_body_read(struct px_text body, bool change, struct px_channel *c
 /* Would the two have been made by the same body? */
 bool px_channel_body_same(const struct px_channel *a, const struct px_channel *b);
 
+/* {"code": "123456"} of a :verify. False with the problem stated. */
+bool px_channel_code_read(struct px_text body, char code[PX_CODE_SIZE], struct px_problem *problemp);
+
 void px_channel_write(const struct px_channel *channel, bool with_secret, struct px_json *json);

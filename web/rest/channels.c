@@ -1,5 +1,6 @@
 /* Channels: where fires are told. The keeper holds them, notify sends; here are their names in HTTP. */
 #include <fcntl.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -142,11 +143,17 @@ void pxi_get_channel(struct px_request *request)
 
 void pxi_patch_channel(struct px_request *request)
 {
-    struct px_channel channel, stored;
+    struct px_channel channel, before, stored;
 
-    if (!fetch(request, px_text_of(request->segment), &channel) || !matches(request, &channel) ||
-        !px_channel_body_read(request->body, true, &channel, &request->problem))
+    if (!fetch(request, px_text_of(request->segment), &channel) || !matches(request, &channel))
         return;
+    before = channel;
+    if (!px_channel_body_read(request->body, true, &channel, &request->problem))
+        return;
+    if (strcmp(channel.target, before.target) != 0) { /* nobody has shown that this one is read */
+        channel.verified_ns = 0;
+        channel.code[0] = '\0';
+    }
     int rc = px_reader_channel_put(request->thread->reader, &channel, &stored);
     if (rc == 0)
         answer_with(request, &stored, 200, false);
@@ -213,20 +220,87 @@ static void rotate(struct px_request *request, struct px_channel *channel)
         failed(request, rc);
 }
 
+static bool make_code(struct px_request *request, struct px_channel *channel)
+{
+    uint32_t number;
+
+    do { /* each number as likely as any other */
+        if (RAND_bytes((unsigned char *)&number, sizeof number) != 1) {
+            px_problem_of_error(&request->problem, PX_E_SYSTEM);
+            return false;
+        }
+    } while (number >= UINT32_MAX / 1000000 * 1000000);
+    snprintf(channel->code, sizeof channel->code, "%06u", number % 1000000);
+    channel->code_ns = px_wall_now();
+    channel->code_tries = PX_CODE_TRIES;
+    return true;
+}
+
+static void send_code(struct px_request *request, struct px_channel *channel)
+{
+    struct px_channel stored;
+
+    if (!make_code(request, channel))
+        return;
+    int rc = px_reader_channel_put(request->thread->reader, channel, &stored);
+    if (rc < 0)
+        failed(request, rc);
+    else
+        test(request, &stored);
+}
+
+/* A wrong guess costs one of a few, and that is durable before it is told. */
+static void take_code(struct px_request *request, struct px_channel *channel, const char *guess)
+{
+    struct px_channel stored;
+    int64_t now_ns = px_wall_now();
+
+    if (!channel->code[0] || channel->code_tries == 0 || now_ns - channel->code_ns > PX_CODE_NS) {
+        px_problem_set(&request->problem, PX_PROBLEM_CONFLICT, "No code is valid; :verify without a body sends one");
+        return;
+    }
+    bool right = strlen(guess) == strlen(channel->code) && CRYPTO_memcmp(guess, channel->code, strlen(guess)) == 0;
+    channel->code_tries--;
+    if (right) {
+        channel->verified_ns = now_ns;
+        channel->code[0] = '\0';
+    }
+    int rc = px_reader_channel_put(request->thread->reader, channel, &stored);
+    if (rc < 0)
+        failed(request, rc);
+    else if (right)
+        answer_with(request, &stored, 200, false);
+    else
+        px_problem_add(&request->problem, "/code", "is not the one that was sent; %u more may be tried", stored.code_tries);
+}
+
+static void verify(struct px_request *request, struct px_channel *channel)
+{
+    char guess[PX_CODE_SIZE] = "";
+
+    if (request->body.len == 0)
+        send_code(request, channel);
+    else if (px_channel_code_read(request->body, guess, &request->problem))
+        take_code(request, channel, guess);
+}
+
 void pxi_post_channel_verb(struct px_request *request)
 {
     const char *colon = strrchr(request->segment, ':');
     struct px_text name = {request->segment, colon ? (size_t)(colon - request->segment) : strlen(request->segment)};
+    struct px_text verb = px_text_of(colon ? colon : "");
     struct px_channel channel;
 
-    if (!colon || (strcmp(colon, ":test") != 0 && strcmp(colon, ":rotate-secret") != 0)) {
-        px_problem_set(&request->problem, PX_PROBLEM_NOT_FOUND, "A channel knows :test and :rotate-secret");
+    if (!px_text_is(verb, ":test") && !px_text_is(verb, ":rotate-secret") && !px_text_is(verb, ":verify")) {
+        px_problem_set(&request->problem, PX_PROBLEM_NOT_FOUND, "A channel knows :test, :verify and :rotate-secret");
         return;
     }
     if (!fetch(request, name, &channel))
         return;
-    if (strcmp(colon, ":test") == 0)
+    if (px_text_is(verb, ":test"))
         test(request, &channel);
+    else if (px_text_is(verb, ":verify"))
+        verify(request, &channel);
     else if (matches(request, &channel))
         rotate(request, &channel);
 }
