@@ -31,6 +31,8 @@
     X(KEEP_TICKS, counter, "stored_ticks_total", "Trades written to history")                                          \
     X(KEEP_LOST, counter, "keeper_overrun_ticks_total", "Ticks that the keeper was overtaken by")                      \
     X(KEEP_CANDLES, counter, "stored_candles_total", "Candles written")                                                \
+    X(KEEP_IMPORTED, counter, "imported_rows_total", "Trades and candles taken from imports")                           \
+    X(HIST_DAMAGED, gauge, "history_damaged_rows", "Rows of history that could not be read since the keeper started") \
     X(KEEP_SYNCS, counter, "syncs_total", "Synced writes of the alert store")                                          \
     X(KEEP_SYNC_NS, counter, "sync_nanoseconds_total", "Time spent in synced writes")                                  \
     X(KEEP_ALERTS, gauge, "alerts_stored", "Alerts in the store, all states")                                          \

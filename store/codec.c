@@ -6,6 +6,7 @@
 
 const struct pxi_place pxi_ticks_place = {PXI_HIST_TICKS, 1, -1, PXI_TICK_KEY};
 const struct pxi_place pxi_aside_place = {PXI_HIST_ASIDE, 1, -1, PXI_TICK_KEY};
+const struct pxi_place pxi_imported_place = {PXI_HIST_IMPORTED, 1, -1, PXI_TICK_KEY};
 
 void pxi_be32(uint8_t *to, uint32_t value)
 {

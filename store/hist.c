@@ -14,6 +14,7 @@
 static const struct pxi_family families[PXI_HIST_FAMILIES] = {
     {"default", PXI_USE_ROWS, 1 * MB},     {"ticks", PXI_USE_BLOCKS, 16 * MB},  {"aside", PXI_USE_BLOCKS, 2 * MB},
     {"journal", PXI_USE_JOURNAL, 16 * MB}, {"candles", PXI_USE_BLOCKS, 8 * MB}, {"meta", PXI_USE_ROWS, 2 * MB},
+    {"imported", PXI_USE_BLOCKS, 4 * MB},
 };
 
 /* ---- numbers for names ---- */
@@ -338,6 +339,7 @@ int px_hist_retain(struct px_hist *hist, int64_t now_ns)
     if (ticks > hist->ticks_from_bucket) {
         error = let_go(hist, &pxi_ticks_place, ticks);
         error = error ? error : let_go(hist, &pxi_aside_place, ticks);
+        error = error ? error : let_go(hist, &pxi_imported_place, ticks);
         hist->ticks_from_bucket = ticks;
         some = 1;
     }

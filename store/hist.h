@@ -47,6 +47,30 @@ int px_hist_commit(struct px_hist *hist);
 /* Makes all commits so far survive a power cut. Any thread; blocks on the disk. */
 int px_hist_sync(struct px_hist *hist);
 
+/* ---- what did not come through the feed; main thread, in a batch of their own ---- */
+
+struct px_import_bounds {
+    int64_t from_ns, to_ns; /* minutes that begin before, or candles that end behind, are not taken */
+    int64_t ticks_ns;       /* of minutes before it no trades are kept */
+};
+
+/* How many of n times, `stride` bytes apart and ascending, are of the first one's UTC day: one call takes one day. */
+unsigned px_import_day(const int64_t *time_ns, size_t stride, unsigned n);
+
+/*
+ * Takes whole minutes of trades, ascending, of one day, wherever there is no candle yet; adds to *report. Longer candles
+ * around them are made again. At most up to where the recorded minutes end, or else beyond that: *donep says how many, and the
+ * next call comes after px_hist_commit. PX_E_IO, PX_E_MEMORY.
+ */
+int px_hist_import_trades(struct px_hist *hist, px_asset_id asset, const struct px_trade *trades, unsigned n,
+                          const struct px_import_bounds *bounds, struct px_import_report *report, unsigned *donep);
+
+/* The same with `final` candles of a minute, 5 minutes, an hour or a day; the longer ones only before the first recorded
+ * minute. PX_E_INVALID: of another width. */
+int px_hist_import_candles(struct px_hist *hist, px_asset_id asset, uint32_t interval_s, const struct px_candle *candles,
+                           unsigned n, const struct px_import_bounds *bounds, struct px_import_report *report,
+                           unsigned *donep);
+
 /* ---- beside the batches; main thread ---- */
 
 /* What readers see of minutes that are not final: at once, and not on disk. At most 2, ascending; older ones stay until

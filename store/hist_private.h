@@ -7,6 +7,7 @@
  *   journal   number                                        -> the trades of one batch that are in open blocks
  *   candles   level, month, asset, start of the first       -> a row of candles (store/candles.h)
  *             level | FRESH, 0, asset, start                -> a row of one, until its row of many is full
+ *   imported  as ticks                                      -> blocks that did not come through the feed
  *   meta      names, checkpoint, the last trade of an asset
  */
 #pragma once
@@ -26,6 +27,7 @@ enum {
     PXI_HIST_JOURNAL,
     PXI_HIST_CANDLES,
     PXI_HIST_META,
+    PXI_HIST_IMPORTED,
     PXI_HIST_FAMILIES
 };
 
@@ -54,7 +56,7 @@ struct pxi_place {
     size_t key_len;
 };
 
-extern const struct pxi_place pxi_ticks_place, pxi_aside_place;
+extern const struct pxi_place pxi_ticks_place, pxi_aside_place, pxi_imported_place;
 struct pxi_place pxi_candles_place(unsigned level, bool fresh);
 void pxi_place_key(const struct pxi_place *place, uint32_t stored, int64_t time_ns, uint64_t sequence, uint8_t *key);
 /* The least key of a bucket, for all assets. */

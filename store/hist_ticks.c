@@ -1,5 +1,5 @@
 /*
- * Trades in order of time and arrival, out of three places: blocks on disk, rows aside, and the open block. A trade
+ * Trades in order of time and arrival, out of four places: blocks on disk, rows aside, imported blocks, and the open one. A trade
  * that is in two of them, because its block was sealed meanwhile, is given once. A damaged row is passed over.
  */
 #include <stdlib.h>
@@ -7,7 +7,9 @@
 #include "base/error.h"
 #include "store/hist_private.h"
 
-enum { FROM_BLOCKS, FROM_ASIDE, FROM_OPEN, PLACES };
+enum { FROM_BLOCKS, FROM_ASIDE, FROM_IMPORTED, FROM_OPEN, PLACES };
+
+static const struct pxi_place *const places[FROM_OPEN] = {&pxi_ticks_place, &pxi_aside_place, &pxi_imported_place};
 
 /* Trades of one row, and which is next. */
 struct place {
@@ -108,8 +110,8 @@ int pxi_trades_open(const struct px_hist *hist, uint32_t stored, int64_t time_ns
     int error = pxi_open_copy(hist, stored, open->trades, &open->count);
     pxi_view_open(&hist->db, &walk->view);
     skip_to_start(walk, open);
-    for (unsigned i = FROM_BLOCKS; i <= FROM_ASIDE; i++) {
-        walk->place[i].rows.place = i == FROM_BLOCKS ? pxi_ticks_place : pxi_aside_place;
+    for (unsigned i = FROM_BLOCKS; i < FROM_OPEN; i++) {
+        walk->place[i].rows.place = *places[i];
         walk->place[i].rows.scan = pxi_view_scan(&hist->db, &walk->view, walk->place[i].rows.place.family);
         begin(walk, &walk->place[i]);
     }

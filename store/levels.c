@@ -73,17 +73,25 @@ static bool roll(struct pxi_candles *series, unsigned level, const struct px_can
     return over;
 }
 
+/* A row of one, newer than all of its level. */
+static void add_row(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candle)
+{
+    struct pxi_series_level *at = &hist->candles[stored].level[level];
+    struct pxi_place place = pxi_candles_place(level, true);
+
+    put_row(hist, &place, level, stored, candle, 1);
+    if (at->packed_ns == INT64_MIN)
+        at->packed_ns = span_of(level, candle->start_ns);
+    at->fresh_ns = PX_MIN(at->fresh_ns, candle->start_ns);
+    at->end_ns = candle->start_ns + width_ns(level);
+}
+
 static void put_level(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candle)
 {
     struct pxi_candles *series = &hist->candles[stored];
-    struct pxi_place place = pxi_candles_place(level, true);
     struct px_candle over;
 
-    put_row(hist, &place, level, stored, candle, 1);
-    if (series->level[level].packed_ns == INT64_MIN)
-        series->level[level].packed_ns = span_of(level, candle->start_ns);
-    series->level[level].fresh_ns = PX_MIN(series->level[level].fresh_ns, candle->start_ns);
-    series->level[level].end_ns = candle->start_ns + width_ns(level);
+    add_row(hist, stored, level, candle);
     bool rolls = level + 1 < PXI_LEVELS && roll(series, level + 1, candle, &over);
     series->level[level].before = *candle;
     if (rolls)
@@ -126,33 +134,64 @@ static int load_level(struct px_hist *hist, uint32_t stored, unsigned level, roc
     return pxi_walk_close(&walk);
 }
 
-/* Candles of the level below that are in none of this level yet. */
-static int load_under_way(struct px_hist *hist, uint32_t stored, unsigned level)
+/* Candles that were over and no rows yet: an import has put something behind them. */
+struct overdue {
+    struct px_candle *candles;
+    unsigned count;
+};
+
+static void add_overdue(struct overdue *overdue, const struct px_candle *candle)
+{
+    overdue->candles = realloc(overdue->candles, (overdue->count + 1) * sizeof *candle);
+    PX_CHECK(overdue->candles);
+    overdue->candles[overdue->count++] = *candle;
+}
+
+static void roll_loaded(struct pxi_candles *series, unsigned level, const struct px_candle *candle, struct overdue *overdue)
+{
+    struct px_candle over;
+
+    if (roll(series, level, candle, &over))
+        add_overdue(overdue, &over);
+    series->level[level - 1].before = *candle;
+}
+
+/* Candles of the level below that are in none of this level yet: its rows, and those that become rows just now. */
+static int load_under_way(struct px_hist *hist, uint32_t stored, unsigned level, struct overdue *overdue)
 {
     struct pxi_candles *series = &hist->candles[stored];
-    struct px_candle candle, over, newest = series->level[level - 1].before;
+    struct px_candle candle, newest = series->level[level - 1].before;
+    struct overdue below = *overdue;
     struct pxi_walk *walk;
     int64_t end_ns, from_ns = series->level[level].end_ns;
     int error = pxi_walk_open(hist, stored, level - 1, level - 1, INT64_MIN, &walk);
 
-    if (error)
-        return error;
-    series->level[level - 1].before.count = 0;
-    pxi_walk_seek(walk, from_ns == INT64_MIN ? from_ns : from_ns - 1, true);
-    if (from_ns != INT64_MIN && pxi_walk_next(walk, &candle, &end_ns) == 0)
-        series->level[level - 1].before = candle;
-    pxi_walk_seek(walk, from_ns, false);
-    while (pxi_walk_next(walk, &candle, &end_ns) == 0) {
-        roll(series, level, &candle, &over); /* nothing is over here, or it would be a row */
-        series->level[level - 1].before = candle;
+    *overdue = (struct overdue){0};
+    if (!error) {
+        series->level[level - 1].before.count = 0;
+        pxi_walk_seek(walk, from_ns == INT64_MIN ? from_ns : from_ns - 1, true);
+        if (from_ns != INT64_MIN && pxi_walk_next(walk, &candle, &end_ns) == 0)
+            series->level[level - 1].before = candle;
+        pxi_walk_seek(walk, from_ns, false);
+        while (pxi_walk_next(walk, &candle, &end_ns) == 0)
+            roll_loaded(series, level, &candle, overdue);
+        for (unsigned i = 0; i < below.count; i++)
+            roll_loaded(series, level, &below.candles[i], overdue);
+        series->level[level - 1].before = newest;
+        error = pxi_walk_close(&walk);
     }
-    series->level[level - 1].before = newest;
-    return pxi_walk_close(&walk);
+    for (unsigned i = 0; i < overdue->count && !error; i++) {
+        add_row(hist, stored, level, &overdue->candles[i]);
+        series->level[level].before = overdue->candles[i];
+    }
+    free(below.candles);
+    return error;
 }
 
 int pxi_candles_load(struct px_hist *hist, uint32_t stored)
 {
     struct pxi_candles *series = &hist->candles[stored];
+    struct overdue overdue = {0};
     int error = 0;
 
     if (series->loaded)
@@ -162,7 +201,8 @@ int pxi_candles_load(struct px_hist *hist, uint32_t stored)
         error = load_level(hist, stored, level, scan);
     int failed = pxi_scan_end(scan);
     for (unsigned level = 1; level < PXI_LEVELS && !error; level++)
-        error = load_under_way(hist, stored, level);
+        error = load_under_way(hist, stored, level, &overdue);
+    free(overdue.candles);
     if (error || failed)
         return error ? error : failed;
     series->loaded = true;

@@ -18,6 +18,8 @@ struct px_reader {
     uint32_t timeout_ms;
     uint64_t last_id;
     px_mono deadline; /* of the call under way */
+    const void *extra; /* what follows the request of the call under way */
+    size_t extra_len;
 };
 
 /* Where the rows of an answer go: the caller's own array, so that nothing is copied twice and nothing grows. */
@@ -167,7 +169,8 @@ static int receive_answer(struct px_reader *reader, const struct px_wire_head *a
 static int ask_once(struct px_reader *reader, enum px_wire_kind kind, const struct px_wire_request *request,
                     const struct rows *rows, struct px_wire_answer *answer, bool *sentp)
 {
-    struct px_wire_head head = {sizeof *request, PX_WIRE_VERSION, (uint16_t)kind, ++reader->last_id};
+    struct px_wire_head head = {(uint32_t)(sizeof *request + reader->extra_len), PX_WIRE_VERSION, (uint16_t)kind,
+                                ++reader->last_id};
     int error = connect_once(reader);
 
     if (error)
@@ -177,6 +180,8 @@ static int ask_once(struct px_reader *reader, enum px_wire_kind kind, const stru
     memcpy(frame + sizeof head, request, sizeof *request);
     *sentp = true;
     error = send_all(reader, frame, sizeof frame);
+    if (error == 0)
+        error = send_all(reader, reader->extra, reader->extra_len);
     if (error == 0)
         error = receive_answer(reader, &head, rows, answer);
     if (error)
@@ -370,6 +375,45 @@ int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantine
     request.flag = quarantined;
     request.range = *range;
     return ask_range(reader, PX_WIRE_TICKS, &request, &rows, pagep, NULL);
+}
+
+/* ---- imports ---- */
+
+#define IMPORT_TIMEOUT_MS 30000
+
+static int import(struct px_reader *reader, px_asset_id asset, uint32_t interval_s, const void *at, size_t size,
+                  uint32_t count, struct px_import_report *reportp)
+{
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    struct rows rows = {reportp, sizeof *reportp, 1};
+    uint32_t timeout_ms = reader->timeout_ms;
+    bool again;
+
+    if (count == 0 || count > PX_IMPORT_MAX)
+        return PX_E_INVALID;
+    memset(&request, 0, sizeof request);
+    request.asset = asset;
+    request.interval_s = interval_s;
+    reader->extra = at;
+    reader->extra_len = count * size;
+    reader->timeout_ms = IMPORT_TIMEOUT_MS;
+    int result = ask(reader, PX_WIRE_IMPORT, &request, &rows, &answer, &again);
+    reader->extra_len = 0;
+    reader->timeout_ms = timeout_ms;
+    return result == 0 && answer.count != 1 ? PX_E_FORMAT : result;
+}
+
+int px_reader_import_trades(struct px_reader *reader, px_asset_id asset, const struct px_trade *trades, uint32_t count,
+                            struct px_import_report *reportp)
+{
+    return import(reader, asset, 0, trades, sizeof *trades, count, reportp);
+}
+
+int px_reader_import_candles(struct px_reader *reader, px_asset_id asset, uint32_t interval_s,
+                             const struct px_candle *candles, uint32_t count, struct px_import_report *reportp)
+{
+    return import(reader, asset, interval_s, candles, sizeof *candles, count, reportp);
 }
 
 /* ---- channels and deliveries ---- */

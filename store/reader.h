@@ -122,6 +122,29 @@ int px_reader_candles(struct px_reader *reader, px_asset_id asset, uint32_t inte
 int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantined, const struct px_range *range,
                     struct px_trade *trades, struct px_page *pagep);
 
+/* ---- what did not come through the feed ---- */
+
+#define PX_IMPORT_MAX 25000 /* rows in one call */
+
+/* What became of the rows of an import. */
+struct px_import_report {
+    uint64_t taken;            /* trades, or candles */
+    uint64_t candles;          /* made, or taken */
+    uint64_t present;          /* trades of minutes that had a candle, or candles that were there */
+    uint64_t too_old, too_new; /* beyond what is kept; at or after what the feed is at */
+    int64_t newest_ns;         /* end of the newest minute taken; INT64_MIN: none */
+};
+
+/*
+ * Puts trades, or `final` candles of interval_s (60, 300, 3600, 86400), ascending in time, into history where there is none.
+ * What is there stays, so repeating it does no harm; a minute's trades must all be in one call. 1 .. PX_IMPORT_MAX rows.
+ * PX_E_DISK, PX_E_AGAIN: another import is under way.
+ */
+int px_reader_import_trades(struct px_reader *reader, px_asset_id asset, const struct px_trade *trades, uint32_t count,
+                            struct px_import_report *reportp);
+int px_reader_import_candles(struct px_reader *reader, px_asset_id asset, uint32_t interval_s,
+                             const struct px_candle *candles, uint32_t count, struct px_import_report *reportp);
+
 /* ---- channels and deliveries ---- */
 
 /*

@@ -2,7 +2,7 @@
  * What goes over <data>/keeper.sock (SOCK_STREAM): a frame is a struct px_wire_head and `bytes` bytes of body. Requests
  * have one fixed body for all kinds; answers have an answer struct and then rows. Both ends are one binary on one
  * machine, so structs go as they lie in memory; `version` refuses an end that was built otherwise. A peer that breaks a
- * rule is disconnected.
+ * rule is disconnected. An IMPORT has its rows behind the fixed body: px_trade, or px_candle if interval_s is given.
  */
 #pragma once
 
@@ -26,6 +26,7 @@
     X(EVENTS, struct px_alert_event)                                                                                   \
     X(CANDLES, struct px_candle)                                                                                       \
     X(TICKS, struct px_trade)                                                                                          \
+    X(IMPORT, struct px_import_report)                                                                                 \
     X(CHANNEL_PUT, struct px_channel)                                                                                  \
     X(CHANNEL_GET, struct px_channel)                                                                                  \
     X(CHANNEL_DELETE, char)                                                                                            \

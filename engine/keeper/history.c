@@ -316,6 +316,26 @@ int pxi_history_turn(struct pxi_keeper *keeper)
     return 1;
 }
 
+int pxi_history_imported(struct pxi_keeper *keeper, px_asset_id asset, int64_t newest_ns)
+{
+    struct pxi_history *history = &keeper->history;
+    struct px_minutes *minutes = &history->series[asset].minutes;
+    int error = commit(keeper, history->position);
+    int tended = error ? error : px_hist_tend(history->hist, asset);
+
+    if (tended < 0)
+        return tended;
+    if (tended > 0)
+        error = commit(keeper, history->position);
+    if (error || newest_ns <= minutes->final_ns)
+        return error;
+    error = px_hist_minute_before(history->hist, asset, INT64_MAX, &minutes->before);
+    minutes->clock_ns = PX_MAX(minutes->clock_ns, minutes->before.last_ns);
+    px_minutes_finish(minutes, newest_ns);
+    __atomic_store_n(&history->final_ns[asset], minutes->final_ns, __ATOMIC_RELEASE);
+    return error == PX_E_NOT_FOUND ? 0 : error;
+}
+
 /* ---- once a second: what readers may see of open minutes, and minutes that end in silence ---- */
 
 static int flush_series(struct pxi_keeper *keeper, px_asset_id asset, int64_t quiet_ns, bool *anyp)
@@ -386,6 +406,7 @@ static int let_go(struct pxi_keeper *keeper)
 
     if (trimmed >= 0)
         retained = px_hist_retain(history->hist, px_wall_now());
+    px_stat_set(keeper->stats, PX_STAT_HIST_DAMAGED, px_hist_damages(history->hist));
     pxi_crash_point("hist-trimming");
     if (retained < 0)
         return retained;

@@ -128,6 +128,15 @@ struct pxi_depth {
     bool owned;
 };
 
+/* import.c: from the server thread to the main thread and back; `state` says whose the rest is. */
+struct pxi_import {
+    uint32_t state, count, at;
+    struct px_wire_request request;
+    void *rows; /* px_trade, or px_candle with an interval */
+    struct px_import_report report;
+    int result;
+};
+
 struct pxi_server; /* server.c */
 
 struct pxi_syncer { /* syncer.c */
@@ -147,6 +156,7 @@ struct pxi_keeper {
     struct pxi_seeds seeds;
     struct pxi_judge judge;
     struct pxi_depth depth;
+    struct pxi_import import;
     struct pxi_syncer syncer;
     struct pxi_server *server;
     struct px_alert_event *events; /* PXI_TELL_MAX */
@@ -158,6 +168,16 @@ struct pxi_keeper {
 int pxi_history_init(struct pxi_keeper *keeper);
 void pxi_history_fini(struct pxi_keeper *keeper);
 int pxi_history_turn(struct pxi_keeper *keeper);
+/* Commits what an import has put; minutes up to newest_ns are final then. */
+int pxi_history_imported(struct pxi_keeper *keeper, px_asset_id asset, int64_t newest_ns);
+
+/* Server thread: takes the rows if 0. PX_E_AGAIN, PX_E_INVALID. */
+size_t pxi_import_row_size(const struct px_wire_request *request);
+int pxi_import_submit(struct pxi_keeper *keeper, const struct px_wire_request *request, void **rowsp, uint32_t count);
+bool pxi_import_take(struct pxi_keeper *keeper, int *resultp, struct px_import_report *reportp); /* it is over */
+bool pxi_import_queued(const struct pxi_keeper *keeper);
+int pxi_import_turn(struct pxi_keeper *keeper);
+
 int pxi_history_flush(struct pxi_keeper *keeper, bool everything); /* open minutes; else at most once a second */
 
 /* Opens the alerts, and all that stands on them. */

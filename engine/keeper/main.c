@@ -38,6 +38,7 @@ static void keeper_fini(struct pxi_keeper *keeper)
     pxi_judge_fini(keeper);
     pxi_history_fini(keeper);
     pxi_tasks_fini(keeper);
+    free(keeper->import.rows);
     px_names_destroy(&keeper->names);
 }
 
@@ -64,7 +65,7 @@ static int tell(struct pxi_keeper *keeper)
 /* > 0: worked. Hits first: somebody waits to be told. */
 static int turn(struct pxi_keeper *keeper, bool *ticksp)
 {
-    static int (*const turns[])(struct pxi_keeper *) = {pxi_judge_turn, tell, pxi_tasks_turn, pxi_judge_expire,
+    static int (*const turns[])(struct pxi_keeper *) = {pxi_judge_turn, tell, pxi_tasks_turn, pxi_import_turn, pxi_judge_expire,
                                                         pxi_seeds_turn, pxi_depth_turn, NULL};
     int worked = in_order(keeper, turns);
     int ticks = worked < 0 ? worked : pxi_history_turn(keeper);
@@ -78,7 +79,7 @@ static int turn(struct pxi_keeper *keeper, bool *ticksp)
 
 static bool has_news(struct pxi_keeper *keeper, bool ticks_too)
 {
-    return px_queue_length(keeper->shm->hits) > 0 || pxi_tasks_queued(&keeper->tasks) ||
+    return px_queue_length(keeper->shm->hits) > 0 || pxi_tasks_queued(&keeper->tasks) || pxi_import_queued(keeper) ||
            (ticks_too && px_ring_tail(keeper->shm->ticks) != keeper->history.position);
 }
 

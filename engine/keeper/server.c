@@ -35,6 +35,8 @@ struct client {
     bool waits; /* for a task */
     size_t got;
     struct request in;
+    void *rows; /* of an import: what follows the request */
+    size_t rows_len, rows_got;
     char *out;
     size_t out_len, out_sent;
 };
@@ -43,6 +45,8 @@ struct pxi_server {
     struct pxi_keeper *keeper;
     pthread_t thread;
     int listen_fd, epoll_fd, stop_fd;
+    unsigned importer; /* the client whose import is under way */
+    uint32_t importer_serial;
     struct client client[CLIENTS];
 };
 
@@ -57,8 +61,10 @@ static void drop(struct client *client)
 {
     close(client->fd); /* leaves the epoll set by itself */
     free(client->out);
+    free(client->rows);
     client->fd = -1;
     client->out = NULL;
+    client->rows = NULL;
     client->waits = false;
     client->serial++;
     client->got = 0;
@@ -245,6 +251,54 @@ static void serve_write(struct pxi_server *server, struct client *client)
         reply_task(server, client, &refused);
 }
 
+/* ---- imports ---- */
+
+static void reply_import(struct pxi_server *server, struct client *client, int result, const struct px_import_report *report)
+{
+    char *frame = calloc(1, sizeof(struct answer) + sizeof *report);
+
+    if (!frame) {
+        drop(client);
+        return;
+    }
+    struct answer *answer = (struct answer *)(void *)frame;
+    answer->body.result = result;
+    answer->body.count = result == 0;
+    if (result == 0)
+        memcpy(frame + sizeof *answer, report, sizeof *report);
+    client->waits = false;
+    reply(server, client, &client->in.head, frame);
+}
+
+/* All of its rows are here. */
+static void serve_import(struct pxi_server *server, struct client *client)
+{
+    uint32_t count = (uint32_t)(client->rows_len / pxi_import_row_size(&client->in.body));
+
+    client->waits = true;
+    watch(server, EPOLL_CTL_MOD, client->fd, 0, (uint64_t)(client - server->client));
+    int result = pxi_import_submit(server->keeper, &client->in.body, &client->rows, count);
+    if (result == 0) { /* it comes back to this thread: not before this line */
+        server->importer = (unsigned)(client - server->client);
+        server->importer_serial = client->serial;
+    }
+    free(client->rows);
+    client->rows = NULL;
+    if (result)
+        reply_import(server, client, result, NULL);
+}
+
+static void take_import(struct pxi_server *server)
+{
+    struct client *client = &server->client[server->importer];
+    struct px_import_report report;
+    int result;
+
+    if (pxi_import_take(server->keeper, &result, &report) && client->fd >= 0 &&
+        client->serial == server->importer_serial && client->waits)
+        reply_import(server, client, result, &report);
+}
+
 static void take_finished(struct pxi_server *server)
 {
     struct pxi_task task;
@@ -252,6 +306,7 @@ static void take_finished(struct pxi_server *server)
 
     if (read(server->keeper->tasks.done_fd, &count, sizeof count) < 0 && errno != EAGAIN)
         px_log_limited(PX_LOG_WARN, 1, "eventfd_failed");
+    take_import(server);
     while (pxi_task_take(&server->keeper->tasks, &task)) {
         struct client *client = &server->client[task.client];
 
@@ -263,6 +318,14 @@ static void take_finished(struct pxi_server *server)
 
 /* ---- clients ---- */
 
+/* Whole rows, and not too many. */
+static bool rows_fit(const struct px_wire_head *head, const struct px_wire_request *body)
+{
+    size_t size = pxi_import_row_size(body);
+
+    return head->bytes > sizeof *body && head->bytes <= PX_WIRE_BODY_MAX && (head->bytes - sizeof *body) % size == 0;
+}
+
 static bool request_ok(struct request *request)
 {
     const struct px_wire_head *head = &request->head;
@@ -270,8 +333,8 @@ static bool request_ok(struct request *request)
 
     body->alert.owner[PX_OWNER_SIZE - 1] = body->alert.symbol[PX_SYMBOL_SIZE - 1] = '\0';
     body->alert.tags[0][PX_ALERT_TAG_SIZE - 1] = '\0';
-    return head->version == PX_WIRE_VERSION && head->bytes == sizeof *body && head->kind > PX_WIRE_NONE &&
-           head->kind < PX_WIRE_KINDS;
+    return head->version == PX_WIRE_VERSION && head->kind > PX_WIRE_NONE && head->kind < PX_WIRE_KINDS &&
+           (head->kind == PX_WIRE_IMPORT ? rows_fit(head, body) : head->bytes == sizeof *body);
 }
 
 static void take_request(struct pxi_server *server, struct client *client)
@@ -283,7 +346,13 @@ static void take_request(struct pxi_server *server, struct client *client)
         return;
     }
     px_stat_add(server->keeper->stats, PX_STAT_KEEP_REQUESTS, 1);
-    if (pxi_is_write(client->in.head.kind))
+    if (client->in.head.kind == PX_WIRE_IMPORT) {
+        client->rows_len = client->in.head.bytes - sizeof client->in.body;
+        client->rows_got = 0;
+        client->rows = malloc(client->rows_len);
+        if (!client->rows)
+            drop(client);
+    } else if (pxi_is_write(client->in.head.kind))
         serve_write(server, client);
     else
         serve_read(server, client);
@@ -300,11 +369,19 @@ static void on_client(struct pxi_server *server, struct client *client, uint32_t
             drop(client);
         return;
     }
-    ssize_t n = recv(client->fd, (char *)&client->in + client->got, sizeof client->in - client->got, 0);
+    char *to = client->rows ? (char *)client->rows + client->rows_got : (char *)&client->in + client->got;
+    size_t room = client->rows ? client->rows_len - client->rows_got : sizeof client->in - client->got;
+    ssize_t n = recv(client->fd, to, room, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
         drop(client);
+        return;
+    }
+    if (client->rows) {
+        client->rows_got += (size_t)n;
+        if (client->rows_got == client->rows_len)
+            serve_import(server, client);
         return;
     }
     client->got += (size_t)n;

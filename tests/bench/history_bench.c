@@ -72,7 +72,7 @@ static void end(struct px_hist *hist)
 
 /* ---- bytes on disk, family by family ---- */
 
-static const char *const families[] = {"default", "ticks", "aside", "journal", "candles", "meta"};
+static const char *const families[] = {"default", "ticks", "aside", "journal", "candles", "meta", "imported"};
 
 /* Trades that are in blocks: the open ones are in the journal. */
 static double in_blocks(rocksdb_t *db, rocksdb_column_family_handle_t *ticks)
@@ -95,7 +95,7 @@ static double in_blocks(rocksdb_t *db, rocksdb_column_family_handle_t *ticks)
 static void show_sizes(double rows, const char *what)
 {
     rocksdb_options_t *options = rocksdb_options_create();
-    const rocksdb_options_t *all[] = {options, options, options, options, options, options};
+    const rocksdb_options_t *all[] = {options, options, options, options, options, options, options};
     rocksdb_column_family_handle_t *handles[PX_COUNT_OF(families)];
     rocksdb_flushoptions_t *flush = rocksdb_flushoptions_create();
     char path[96], *message = NULL;

@@ -450,14 +450,14 @@ END_TEST
 
 /* ---- damage, and what is let go ---- */
 
-enum { DEFAULT, TICKS, ASIDE, JOURNAL, CANDLES, META, FAMILIES };
+enum { DEFAULT, TICKS, ASIDE, JOURNAL, CANDLES, META, IMPORTED, FAMILIES };
 
 /* Turns a bit in the value of the row number `row` of a family. */
 static void flip(unsigned family, unsigned row)
 {
-    static const char *const list[] = {"default", "ticks", "aside", "journal", "candles", "meta"};
+    static const char *const list[] = {"default", "ticks", "aside", "journal", "candles", "meta", "imported"};
     rocksdb_options_t *options = rocksdb_options_create();
-    const rocksdb_options_t *all[] = {options, options, options, options, options, options};
+    const rocksdb_options_t *all[] = {options, options, options, options, options, options, options};
     rocksdb_column_family_handle_t *handles[FAMILIES];
     rocksdb_readoptions_t *read = rocksdb_readoptions_create();
     rocksdb_writeoptions_t *write = rocksdb_writeoptions_create();

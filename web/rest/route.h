@@ -11,6 +11,7 @@ enum px_access {
     PX_ACCESS_FREE,   /* everybody, and no bucket counts it: probes */
     PX_ACCESS_PUBLIC, /* everybody, from any origin */
     PX_ACCESS_ALERTS, /* keys with alerts:write */
+    PX_ACCESS_IMPORT, /* keys with admin, and a larger body */
 };
 
 /* method, path ("*": one segment, given to the handler decoded), access, handler */
@@ -39,6 +40,8 @@ enum px_access {
     X(GET, "/api/v1/silences", ALERTS, pxi_get_silences)                                                               \
     X(GET, "/api/v1/silences/*", ALERTS, pxi_get_silence)                                                              \
     X(DELETE, "/api/v1/silences/*", ALERTS, pxi_delete_silence)                                                        \
+    X(POST, "/api/v1/import/ticks/*", IMPORT, pxi_post_import_ticks)                                                   \
+    X(POST, "/api/v1/import/candles/*", IMPORT, pxi_post_import_candles)                                               \
     X(GET, "/api/v1/push-key", PUBLIC, pxi_get_push_key)                                                               \
     X(GET, "/api/v1/deliveries", ALERTS, pxi_get_deliveries)                                                           \
     X(POST, "/api/v1/deliveries:replay", ALERTS, pxi_post_replay)                                                      \

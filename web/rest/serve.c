@@ -12,6 +12,8 @@
 
 #define BODY_STEP        16 /* bytes between two looks at the clock: a server's read may wait for each of them */
 #define BODY_DEADLINE_NS (10 * PX_NS_PER_S)
+#define IMPORT_STEP      4096 /* of those who may import */
+#define IMPORT_BYTES     (3 * 1024 * 1024)
 
 int px_rest_create(const struct px_heritage *heritage, const struct px_snapshots *snapshots,
                    struct px_watchers *watchers, struct px_rest **restp)
@@ -130,9 +132,13 @@ static void meter(struct px_request *request)
 
 static void authorize(struct px_request *request)
 {
-    if (!request->match.route || request->match.route->access != PX_ACCESS_ALERTS)
+    enum px_access access = request->match.route ? request->match.route->access : PX_ACCESS_PUBLIC;
+
+    if (access == PX_ACCESS_FREE || access == PX_ACCESS_PUBLIC)
         return;
-    if (!request->admitted)
+    if (access != PX_ACCESS_ALERTS && request->admitted && !(request->key.scopes & PX_SCOPE_ADMIN))
+        px_problem_set(&request->problem, PX_PROBLEM_FORBIDDEN, "The key lacks the scope admin");
+    else if (!request->admitted)
         px_problem_set(&request->problem, PX_PROBLEM_UNAUTHORIZED,
                        "Send a key as X-API-Key or as Authorization: Bearer");
     else if (!(request->key.scopes & (PX_SCOPE_ALERTS_WRITE | PX_SCOPE_ADMIN)))
@@ -213,8 +219,9 @@ static void take_body(struct px_request *request)
         return;
     if (want > 0)
         invite_body(request);
+    size_t step = request->match.route->access == PX_ACCESS_IMPORT ? IMPORT_STEP : BODY_STEP;
     while (got < want) {
-        int n = exchange->read(exchange->ctx, request->thread->body + got, PX_MIN(want - got, (size_t)BODY_STEP));
+        int n = exchange->read(exchange->ctx, request->thread->body + got, PX_MIN(want - got, step));
         if (n <= 0 || px_mono_since(px_mono_now(), began) > BODY_DEADLINE_NS) {
             px_problem_set(&request->problem, PX_PROBLEM_REQUEST_TIMEOUT, "The body ended after %zu of %zu bytes", got,
                            want);
@@ -301,6 +308,8 @@ static void begin(struct px_rest_thread *thread, const struct px_exchange *excha
     request->exchange = exchange;
     request->match = px_route_find(px_method_of(exchange->method), exchange->path);
     px_snapshots_limits(thread->rest->snapshots, &request->limits);
+    if (request->match.route && request->match.route->access == PX_ACCESS_IMPORT)
+        request->limits.body_bytes = PX_MAX(request->limits.body_bytes, IMPORT_BYTES);
     request->head_only = strcmp(exchange->method, "HEAD") == 0;
     request->body = (struct px_text){0};
     request->admitted = request->rated = request->closing = false;
