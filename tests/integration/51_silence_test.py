@@ -5,6 +5,7 @@ Usage: 51_silence_test.py [NUMBER...]   Needs pxengine and pxvenue in $PX_BIN.
 """
 import datetime
 import json
+import os
 import time
 
 import notify_kit
@@ -104,7 +105,36 @@ def test_04_a_channel_that_groups(test):
     assert data["count"] == 1 and data["alert_id"] == late["id"] and "fires" not in data, data
 
 
-def test_05_the_operators_pace(test):
+def test_05_a_storm_is_joined(test):
+    """Sixteen are told one by one, the first of all and fifteen; the rest is gathered. With PX_LONG=1 for the three minutes that it takes."""
+    channel, alerts, began = test.webhook("/storm"), [], time.time()
+
+    def gathering():
+        """A walk of prices crosses some level often, and nobody knows which: one more alert at today's price until one has its storm."""
+        if time.time() - began > len(alerts):
+            price = test.engine.get("/api/v1/prices/BTC-USDT")["price"]
+            alerts.append(test.call("POST", "/alerts", {"symbol": "BTC-USDT", "condition": {"op": "crossing", "level": price},
+                                                        "frequency": "every_time", "channels": [channel["id"]]}, 201)["id"])
+        return [d["alert_id"] for d in test.deliveries(state="pending") if d["alert_id"] in alerts and d["count"] >= 4]
+
+    alert = harness.wait_for("a storm", gathering, 60, 0.2)[0]
+    for each in alerts:
+        test.call("DELETE", f"/alerts/{each}", wanted=204)
+    own = lambda state: [d for d in test.deliveries(state=state) if d["alert_id"] == alert]
+    heard = lambda: [r for r in test.sink.of("/storm") if r["headers"]["webhook-id"].startswith(f"ev_{alert}_")]
+    harness.wait_for("those before it", lambda: len(own("delivered")) == 16)
+    [gathered] = harness.wait_for("the number", lambda: [d for d in own("pending") if d["count"] ==
+                                                         len([e for e in test.engine.events() if e["alert_id"] == alert]) - 16])
+    assert len([d for d in test.deliveries() if d["alert_id"] == alert]) == 17 and len(heard()) == 16
+    if os.environ.get("PX_LONG") != "1":
+        return
+    harness.wait_for("the one notification", lambda: len(heard()) == 17, 200)
+    data = json.loads(heard()[-1]["body"])["data"]
+    assert data["count"] == gathered["count"] and {f["alert_id"] for f in data["fires"]} == {alert}, data
+    assert [f["fire"] for f in data["fires"]] == list(range(17, 17 + min(gathered["count"], 17))), data["fires"]
+
+
+def test_06_the_operators_pace(test):
     """notify: per_minute: 600 saves up 10 s, that is 100; a channel's own pace wins over it."""
     channel, own = test.webhook("/operators"), test.webhook("/own", per_minute=6000)
     for _ in range(115):

@@ -379,6 +379,8 @@ START_TEST(test_storm)
     ck_assert_uint_eq(joined.count, 21 - 1 - PX_STORM_FIRES);
     ck_assert(joined.due_ns >= now + PX_STORM_NS && joined.fire_number == 17);
     ck_assert_int_eq(px_deliveries_claim(alerts, px_wall_now(), PX_JOBS_MAX, jobs, &count, &next), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert(next == joined.due_ns && look(all).state == PX_DELIVERY_PENDING); /* it waits for the end of the window */
     event.fire_number = 22; /* three minutes later all begins anew */
     event.fire.matched_ns = now + PX_STORM_NS + 100;
     ck_assert_int_eq(pxi_deliveries_make(alerts, &alert, &event, &made), 0);
