@@ -1,0 +1,406 @@
+/*
+ * Alerts, durable: the keeper's own book and store, in this process and on this disk, with as many alerts and ticks as asked for; and the same
+ * on Redis if a socket is given. The seed is the same, so the numbers of fires must be equal.
+ *
+ *   alerts_bench DIR [--alerts N] [--ticks N] [--assets N] [--group N] [--seed N] [--redis SOCKET] [--jump N] [--index-only]
+ *
+ *   load      alerts are created as the keeper creates them, a thousand a batch; the first hundred batches are synced, and timed
+ *   run       per group of ticks one synced batch {index, outbox, checkpoint}, as engine/keeper/judge.c does
+ *   tell      what is in the outbox becomes events
+ *   start     everything is closed and opened again, until every window stands
+ *   jump      one tick that reaches `jump` alerts of one asset
+ *   --index-only: rows of the index alone, for numbers of alerts that would take hours to create
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "store/armed.h"
+#include "tests/bench/alerts_redis.h"
+
+#define BOOK_BYTES  (96u << 20)
+#define BATCH       1000
+#define SYNCED      100
+#define TELL        512
+#define OWNERS      1000
+
+struct bench {
+    const char *dir, *redis;
+    uint64_t alerts, ticks, seed, jump;
+    unsigned group;
+    bool index_only;
+    struct world world;
+    struct px_config config;
+    struct px_names *names;
+    struct px_alerts *store;
+    struct px_book *book;
+    struct {
+        int64_t up, down;
+    } *near; /* per asset */
+    uint64_t fires, position, next_id;
+    px_mono first_commit;
+    struct px_alert_event events[TELL];
+};
+
+static double seconds(px_mono since)
+{
+    return (double)px_mono_since(px_mono_now(), since) / 1e9;
+}
+
+static void must(int error, const char *what)
+{
+    if (error == 0)
+        return;
+    fprintf(stderr, "alerts_bench: %s: %s\n", what, px_error_text(error));
+    exit(1);
+}
+
+/* ---- the keeper's part ---- */
+
+static int on_fire(void *ctx, const struct px_fired *fired)
+{
+    struct bench *bench = ctx;
+    struct px_judged judged = {.fire = {.alert = fired->alert,
+                                        .asset = fired->hit->asset,
+                                        .price = fired->value,
+                                        .prev = fired->prev,
+                                        .time_ns = fired->time_ns,
+                                        .matched_ns = fired->time_ns,
+                                        .position = fired->hit->tick},
+                               .fire_number = fired->fire_number,
+                               .op = fired->op,
+                               .level = fired->level,
+                               .last = fired->last};
+
+    if (!px_alerts_fires_room(bench->store))
+        return PX_E_AGAIN;
+    px_alerts_fire(bench->store, &judged);
+    bench->fires++;
+    return 0;
+}
+
+static void on_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, int64_t down)
+{
+    struct bench *bench = ctx;
+
+    if (series != PX_SERIES_LAST)
+        return;
+    bench->near[asset].up = up;
+    bench->near[asset].down = down;
+}
+
+static int commit(void *ctx)
+{
+    struct bench *bench = ctx;
+    struct px_alerts_checkpoint checkpoint = {1, bench->position, 0, 0};
+
+    if (px_alerts_dirty(bench->store)) {
+        px_alerts_checkpoint_put(bench->store, &checkpoint);
+        must(px_alerts_commit(bench->store, true), "commit");
+    }
+    if (bench->first_commit.ns == 0)
+        bench->first_commit = px_mono_now();
+    px_book_settled(bench->book);
+    return 0;
+}
+
+static double open_all(struct bench *bench)
+{
+    struct px_book_out out = {.ctx = bench, .fire = on_fire, .near = on_near};
+    struct px_armed_cursor cursor = {0, 0};
+    px_mono began = px_mono_now();
+    struct px_index index;
+    px_asset_id asset;
+    unsigned series;
+
+    for (uint32_t i = 0; i < bench->world.assets; i++) {
+        bench->near[i].up = INT64_MAX;
+        bench->near[i].down = INT64_MIN;
+    }
+    must(px_alerts_open(bench->dir, bench->names, &bench->store), "open");
+    px_alerts_indexed(bench->store);
+    px_armed_index(bench->store, commit, bench, &index);
+    must(px_book_create(bench->world.assets, BOOK_BYTES, &index, &out, &bench->book), "book");
+    while (px_armed_next(bench->store, &cursor, &asset, &series) == 0)
+        must(px_book_load(bench->book, asset, series), "window");
+    return seconds(began);
+}
+
+static void close_all(struct bench *bench)
+{
+    px_book_destroy(&bench->book);
+    px_alerts_close(&bench->store);
+}
+
+/* ---- load ---- */
+
+static struct px_alert record_of(const struct bench *bench, const struct world_alert *made, uint64_t number)
+{
+    struct px_alert alert;
+
+    memset(&alert, 0, sizeof alert);
+    alert.id = (struct px_alert_id){1, number + 1};
+    snprintf(alert.owner, sizeof alert.owner, "user%03llu", (unsigned long long)(number % OWNERS));
+    snprintf(alert.symbol, sizeof alert.symbol, "%s", bench->config.assets[made->asset].symbol);
+    alert.rule.conditions = 1;
+    alert.rule.frequency = PX_FREQUENCY_ONCE;
+    alert.rule.condition[0].op = made->down ? PX_OP_LESS_OR_EQUAL : PX_OP_GREATER_OR_EQUAL;
+    alert.rule.condition[0].source = PX_SOURCE_LAST;
+    snprintf(alert.rule.condition[0].level, PX_LEVEL_SIZE, "%lld.%02d", (long long)(made->level / 100), (int)(made->level % 100));
+    return alert;
+}
+
+static void arm(struct bench *bench, struct px_alert_id id, px_asset_id asset, struct px_plan *plan, int64_t price)
+{
+    struct px_moment moment = {1, 1, 1};
+    int64_t value[PX_SERIES];
+
+    for (unsigned s = 0; s < PX_SERIES; s++)
+        value[s] = PX_PRICE_NONE;
+    value[PX_SERIES_LAST] = price;
+    if (px_plan_arm(plan, value, &moment) == PX_VERDICT_NOTHING)
+        must(px_book_add(bench->book, id, asset, plan), "add");
+}
+
+static void create(struct bench *bench, const struct world_alert *made)
+{
+    struct px_alert alert = record_of(bench, made, bench->next_id), stored;
+    struct px_plan plan;
+    int error = 0;
+
+    if (bench->index_only) {
+        must(px_rule_plan(&alert.rule, 2, &plan, NULL), "plan");
+    } else {
+        error = px_alerts_create(bench->store, &alert, UINT32_MAX, &stored);
+        if (error == PX_E_AGAIN) { /* the group has too many owners */
+            commit(bench);
+            error = px_alerts_create(bench->store, &alert, UINT32_MAX, &stored);
+        }
+        must(error, "create");
+        must(px_alerts_plan(bench->store, &stored, &plan), "plan");
+    }
+    arm(bench, alert.id, made->asset, &plan, WORLD_PRICE);
+    bench->next_id++;
+}
+
+static void load(struct bench *bench, double *creates_per_sp, double *load_sp)
+{
+    px_mono began = px_mono_now();
+    uint64_t synced = PX_MIN(bench->alerts / 2, SYNCED * BATCH);
+
+    world_start(&bench->world, bench->seed);
+    for (uint64_t i = 0; i < bench->alerts; i++) {
+        struct world_alert made = world_alert(&bench->world);
+
+        create(bench, &made);
+        if ((i + 1) % BATCH != 0)
+            continue;
+        if (i < synced)
+            commit(bench);
+        else
+            must(px_alerts_commit(bench->store, false), "commit");
+        px_book_settled(bench->book);
+        if (i + 1 == synced)
+            *creates_per_sp = (double)synced / seconds(began);
+        if ((i + 1) % 1000000 == 0)
+            fprintf(stderr, "  %llu M alerts after %.0f s\n", (unsigned long long)(i + 1) / 1000000, seconds(began));
+    }
+    commit(bench);
+    while (px_book_tend(bench->book) > 0)
+        ;
+    *load_sp = seconds(began);
+}
+
+/* ---- run ---- */
+
+static void judge(struct bench *bench, uint32_t asset, int64_t price)
+{
+    struct px_hit hit = {.asset = asset,
+                         .series = PX_SERIES_LAST,
+                         .value = price,
+                         .prev = price,
+                         .time_ns = (int64_t)bench->position,
+                         .matched_ns = 1,
+                         .position = bench->position + 2,
+                         .tick = bench->position};
+    uint32_t stage = 0;
+
+    if (price >= bench->near[asset].up || price <= bench->near[asset].down)
+        must(px_book_apply(bench->book, &hit, 1, &stage), "apply");
+    bench->position++;
+}
+
+static double run(struct bench *bench)
+{
+    px_mono began = px_mono_now();
+
+    for (uint64_t i = 0; i < bench->ticks; i++) {
+        int64_t price;
+        uint32_t asset = world_tick(&bench->world, &price);
+
+        judge(bench, asset, price);
+        if ((i + 1) % bench->group == 0)
+            commit(bench);
+    }
+    commit(bench);
+    return seconds(began);
+}
+
+static double tell(struct bench *bench, uint64_t *toldp)
+{
+    px_mono began = px_mono_now();
+    unsigned count;
+    bool more = true;
+
+    for (*toldp = 0; more; *toldp += count) {
+        must(px_alerts_tell(bench->store, TELL, bench->events, &count, &more), "tell");
+        must(px_alerts_commit(bench->store, false), "commit");
+    }
+    return seconds(began);
+}
+
+/* ---- the jump ---- */
+
+/* Alerts of one asset close above each other, and one price beyond them all; then the next tick of another. */
+static void jump(struct bench *bench, double ms[4])
+{
+    int64_t price = bench->world.price[0] * 3;
+    uint64_t before, told;
+
+    for (uint64_t i = 0; i < bench->jump; i++) {
+        struct world_alert made = {.asset = 0, .level = price + (int64_t)i};
+
+        create(bench, &made);
+        if ((i + 1) % BATCH == 0)
+            must(px_alerts_commit(bench->store, false), "commit");
+    }
+    commit(bench);
+    while (px_book_tend(bench->book) > 0)
+        ;
+    before = bench->fires;
+    bench->first_commit.ns = 0;
+    px_mono began = px_mono_now();
+    judge(bench, 0, price + (int64_t)bench->jump);
+    commit(bench);
+    ms[1] = seconds(began) * 1e3;
+    ms[0] = (double)px_mono_since(bench->first_commit, began) / 1e6;
+    judge(bench, 1, bench->world.price[1]);
+    ms[2] = seconds(began) * 1e3;
+    if (bench->fires - before < bench->jump)
+        fprintf(stderr, "alerts_bench: the jump fired %llu of %llu\n", (unsigned long long)(bench->fires - before), (unsigned long long)bench->jump);
+    ms[3] = tell(bench, &told) * 1e3;
+}
+
+/* ---- figures ---- */
+
+static double anonymous_mb(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    unsigned long kb = 0;
+    char line[128];
+
+    while (file && fgets(line, sizeof line, file))
+        sscanf(line, "RssAnon: %lu", &kb);
+    if (file)
+        fclose(file);
+    return (double)kb / 1024;
+}
+
+static void options(struct bench *bench, int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        const char *name = argv[i];
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+        if (strcmp(name, "--index-only") == 0) {
+            bench->index_only = true;
+            continue;
+        }
+        i++;
+        if (strcmp(name, "--alerts") == 0)
+            bench->alerts = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--ticks") == 0)
+            bench->ticks = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--assets") == 0)
+            bench->world.assets = (uint32_t)strtoul(value, NULL, 10);
+        else if (strcmp(name, "--group") == 0)
+            bench->group = (unsigned)strtoul(value, NULL, 10);
+        else if (strcmp(name, "--seed") == 0)
+            bench->seed = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--jump") == 0)
+            bench->jump = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--redis") == 0)
+            bench->redis = value;
+    }
+}
+
+static void make_assets(struct bench *bench)
+{
+    bench->config.asset_count = bench->world.assets;
+    bench->config.assets = calloc(bench->world.assets, sizeof *bench->config.assets);
+    bench->world.price = calloc(bench->world.assets, sizeof *bench->world.price);
+    bench->near = calloc(bench->world.assets, sizeof *bench->near);
+    if (!bench->config.assets || !bench->world.price || !bench->near)
+        must(PX_E_MEMORY, "assets");
+    for (uint32_t i = 0; i < bench->world.assets; i++) {
+        snprintf(bench->config.assets[i].symbol, sizeof bench->config.assets[i].symbol, "A%u-USD", i);
+        bench->config.assets[i].scale = 2;
+    }
+    must(px_names_create(&bench->config, &bench->names), "names");
+}
+
+int main(int argc, char **argv)
+{
+    static struct bench bench = {.alerts = 1000000, .ticks = 1000000, .group = 500, .seed = 7, .world.assets = 10000};
+    struct redis_figures redis = {0};
+    struct px_book_stats stats;
+    double creates = 0, load_s = 0, run_s, tell_s = 0, start_s, ms[4] = {0}, rss;
+    uint64_t told = 0, fires;
+
+    if (argc < 2 || argv[1][0] == '-') {
+        fprintf(stderr, "usage: alerts_bench DIR [--alerts N] [--ticks N] [--assets N] [--group N] [--seed N] [--redis SOCKET] [--jump N] "
+                        "[--index-only]\n");
+        return 2;
+    }
+    bench.dir = argv[1];
+    options(&bench, argc, argv);
+    make_assets(&bench);
+    open_all(&bench);
+    load(&bench, &creates, &load_s);
+    run_s = run(&bench);
+    fires = bench.fires;
+    rss = anonymous_mb();
+    px_book_stats(bench.book, &stats);
+    if (!bench.index_only)
+        tell_s = tell(&bench, &told);
+    close_all(&bench);
+    start_s = open_all(&bench);
+    if (bench.jump > 0 && !bench.index_only)
+        jump(&bench, ms);
+    close_all(&bench);
+    if (bench.redis)
+        redis_measure(bench.redis, &bench.world, bench.seed, bench.alerts, bench.ticks, bench.group, &redis);
+    printf("alerts %llu, ticks %llu in groups of %u, fires %llu\n", (unsigned long long)bench.alerts, (unsigned long long)bench.ticks,
+           bench.group, (unsigned long long)fires);
+    printf("  created       %10.0f a second, durable, in batches of %d; all after %.1f s\n", creates, BATCH, load_s);
+    printf("  judged        %10.0f ticks a second, durable (%.0f fires a second)\n", (double)bench.ticks / run_s, (double)fires / run_s);
+    printf("  told          %10.0f fires a second from the outbox\n", told > 0 ? (double)told / tell_s : 0.0);
+    printf("  memory        %10.0f MB anonymous; windows %.1f MB, %llu of the alerts in them\n", rss, (double)stats.bytes / 1048576,
+           (unsigned long long)stats.resident);
+    printf("  started again %10.2f s\n", start_s);
+    if (bench.jump > 0)
+        printf("  jump of %llu: first durable %.1f ms, all %.1f ms, the next tick of another asset after %.1f ms, all told %.1f ms later\n",
+               (unsigned long long)bench.jump, ms[0], ms[1], ms[2], ms[3]);
+    if (bench.redis) {
+        printf("  redis         %10.0f ticks a second, synced always (%llu fires), loaded in %.1f s, %.0f MB\n",
+               (double)bench.ticks / redis.run_s, (unsigned long long)redis.fires, redis.load_s, (double)redis.memory_bytes / 1048576);
+        if (redis.fires != fires)
+            printf("  THE FIRES DIFFER: %llu and %llu\n", (unsigned long long)fires, (unsigned long long)redis.fires);
+    }
+    printf("{\"alerts\":%llu,\"creates_per_s\":%.0f,\"ticks_per_s\":%.0f,\"rss_mb\":%.0f,\"restart_s\":%.2f,\"jump_first_ms\":%.1f,"
+           "\"jump_all_ms\":%.1f,\"jump_other_tick_delay_ms\":%.1f,\"durable_ticks_vs_redis\":%.2f,\"fires_equal\":%s}\n",
+           (unsigned long long)bench.alerts, creates, (double)bench.ticks / run_s, rss, start_s, ms[0], ms[1], ms[2],
+           bench.redis ? redis.run_s / run_s : 0.0, !bench.redis || redis.fires == fires ? "true" : "false");
+    return bench.redis && redis.fires != fires;
+}
