@@ -70,6 +70,13 @@ void px_book_destroy(struct px_book **bookp);
 /* Other widths than 64 .. 4096, before anything is loaded: for tests, in which windows must run short, and measurements. */
 void px_book_widths(struct px_book *book, uint32_t first, uint32_t most);
 
+/*
+ * The front of a list as a walk over the whole index has found it, `complete` when that is all of it: cheaper than a scan for each list. For
+ * start-up, before anything else touches the list; px_book_load of its series follows.
+ */
+int px_book_fill(struct px_book *book, px_asset_id asset, unsigned series, bool down, const struct px_row *rows, unsigned count,
+                 bool complete);
+
 /* Loads the window of a list that has rows; what is not loaded is loaded when it is first needed. For start-up: `out.near` follows. */
 int px_book_load(struct px_book *book, px_asset_id asset, unsigned series);
 

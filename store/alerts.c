@@ -106,19 +106,30 @@ static void count_key(char key[PXI_OWNER_KEY], const char *owner)
     snprintf(key, PXI_OWNER_KEY, "count/%s", owner);
 }
 
-/* The owner's count with the group under way; NULL when the group has too many owners. */
+/* Where the owner's count stands, or a free place. */
+static struct pxi_owner_count *owner_place(struct px_alerts *alerts, const char *owner)
+{
+    size_t mask = PX_COUNT_OF(alerts->owner) - 1;
+    uint64_t hash = 14695981039346656037u;
+
+    for (const char *at = owner; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * 1099511628211u;
+    for (size_t i = hash >> 32;; i++) {
+        struct pxi_owner_count *at = &alerts->owner[i & mask];
+
+        if (!at->owner[0] || strcmp(at->owner, owner) == 0)
+            return at;
+    }
+}
+
+/* The owner's count with the group under way. Nobody else changes it, so it is read once and kept. */
 static int owner_count(struct px_alerts *alerts, const char *owner, struct pxi_owner_count **countp)
 {
     char key[PXI_OWNER_KEY];
 
-    for (unsigned i = 0; i < alerts->owners; i++) {
-        *countp = &alerts->owner[i];
-        if (strcmp(alerts->owner[i].owner, owner) == 0)
-            return 0;
-    }
-    if (alerts->owners == PX_COUNT_OF(alerts->owner))
-        return PX_E_AGAIN;
-    *countp = &alerts->owner[alerts->owners];
+    *countp = owner_place(alerts, owner);
+    if ((*countp)->owner[0])
+        return 0;
     count_key(key, owner);
     int error = pxi_number_read(alerts, key, &(*countp)->count);
     if (error)
@@ -126,6 +137,15 @@ static int owner_count(struct px_alerts *alerts, const char *owner, struct pxi_o
     px_text_copy((*countp)->owner, PX_OWNER_SIZE, px_text_of(owner));
     alerts->owners++;
     return 0;
+}
+
+/* Between two groups: a table that gets full starts anew. A group adds at most PX_ALERTS_GROUP_MAX. */
+static void forget_owners(struct px_alerts *alerts)
+{
+    if (alerts->owners < PX_COUNT_OF(alerts->owner) / 2)
+        return;
+    memset(alerts->owner, 0, sizeof alerts->owner);
+    alerts->owners = 0;
 }
 
 static void count_by(struct px_alerts *alerts, struct pxi_owner_count *count, int by)
@@ -375,7 +395,8 @@ bool px_alerts_dirty(const struct px_alerts *alerts)
 int px_alerts_commit(struct px_alerts *alerts, bool sync)
 {
     memset(alerts->touched, 0, sizeof alerts->touched);
-    alerts->changes = alerts->owners = alerts->fires = 0;
+    alerts->changes = alerts->fires = 0;
+    forget_owners(alerts);
     alerts->group_floor = INT64_MAX;
     alerts->dirty = false;
     return pxi_commit(&alerts->db, sync);

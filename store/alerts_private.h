@@ -53,8 +53,8 @@ struct px_alerts {
     bool dirty;
     unsigned changes;
     struct px_alert_id touched[2 * PX_ALERTS_GROUP_MAX]; /* of the group; open addressing, {0, 0} = free */
-    unsigned owners;
-    struct pxi_owner_count owner[64]; /* counts that the group has changed */
+    unsigned owners;                        /* in the table below */
+    struct pxi_owner_count owner[4 * PX_ALERTS_GROUP_MAX]; /* counts as the group leaves them; open addressing */
 };
 
 /*   0         24        32        40

@@ -157,32 +157,111 @@ void px_armed_index(struct px_alerts *alerts, px_armed_settle *settle, void *set
 
 /* ---- what has rows ---- */
 
-int px_armed_next(const struct px_alerts *alerts, struct px_armed_cursor *cursor, px_asset_id *assetp, unsigned *seriesp)
-{
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_ARMED);
-    uint8_t from[AT_DOWN];
-    const uint8_t *key;
-    int error = PX_E_EMPTY;
+struct px_armed_walk {
+    const struct px_alerts *alerts;
+    rocksdb_iterator_t *scan;
+    uint8_t from[AT_LEVEL]; /* the list to go on with, if it has rows */
+    bool end;
+};
 
-    for (;;) {
-        pxi_be32(from, cursor->number);
-        from[AT_SERIES] = (uint8_t)cursor->series;
-        rocksdb_iter_seek(scan, (char *)from, sizeof from);
-        key = pxi_scan_key(scan, "", 0, PXI_ARMED_KEY);
-        if (!key)
-            break;
-        cursor->number = pxi_from_be32(key);
-        *seriesp = key[AT_SERIES];
-        *assetp = pxi_asset_of_number(alerts, cursor->number);
-        cursor->number += *assetp == PX_ASSET_NONE; /* over all of it */
-        cursor->series = *assetp == PX_ASSET_NONE ? 0 : *seriesp + 1;
-        if (*assetp == PX_ASSET_NONE || *seriesp >= PX_SERIES)
-            continue;
-        error = 0;
-        break;
+struct px_armed_walk *px_armed_walk_begin(const struct px_alerts *alerts)
+{
+    struct px_armed_walk *walk = calloc(1, sizeof *walk);
+
+    PX_CHECK(walk != NULL);
+    walk->alerts = alerts;
+    walk->scan = pxi_scan(&alerts->db, PXI_ALERTS_ARMED);
+    return walk;
+}
+
+void px_armed_walk_end(struct px_armed_walk **walkp)
+{
+    if (!*walkp)
+        return;
+    rocksdb_iter_destroy((*walkp)->scan);
+    free(*walkp);
+    *walkp = NULL;
+}
+
+/* The first key of the list that follows; false behind the last one there can be. */
+static bool step_over(uint8_t list[AT_LEVEL], unsigned bytes)
+{
+    for (unsigned i = bytes; i > 0; i--) {
+        memset(list + i, 0, AT_LEVEL - i);
+        if (++list[i - 1] != 0)
+            return true;
     }
-    int scan_error = pxi_scan_end(scan);
-    return scan_error ? scan_error : error;
+    return false;
+}
+
+static px_asset_id list_at(struct px_armed_walk *walk, const uint8_t **keyp)
+{
+    rocksdb_iter_seek(walk->scan, (const char *)walk->from, sizeof walk->from);
+    *keyp = pxi_scan_key(walk->scan, "", 0, PXI_ARMED_KEY);
+    if (!*keyp)
+        return PX_ASSET_NONE;
+    memcpy(walk->from, *keyp, sizeof walk->from);
+    return (*keyp)[AT_SERIES] < PX_SERIES ? pxi_asset_of_number(walk->alerts, pxi_from_be32(*keyp)) : PX_ASSET_NONE;
+}
+
+int px_armed_walk_next(struct px_armed_walk *walk, unsigned most, struct px_row *rows, unsigned *countp, bool *completep)
+{
+    px_asset_id asset = PX_ASSET_NONE;
+    const uint8_t *key = NULL;
+
+    *countp = 0;
+    while (!walk->end && (asset = list_at(walk, &key)) == PX_ASSET_NONE && key) /* over the whole asset */
+        walk->end = !step_over(walk->from, AT_SERIES);
+    if (walk->end || !key)
+        return PX_E_EMPTY;
+    for (; *countp < most && (key = pxi_scan_key(walk->scan, walk->from, AT_LEVEL, PXI_ARMED_KEY)); rocksdb_iter_next(walk->scan)) {
+        row_from(key, asset, &rows[*countp]);
+        *countp += take_value(walk->scan, &rows[*countp]);
+    }
+    *completep = !pxi_scan_key(walk->scan, walk->from, AT_LEVEL, PXI_ARMED_KEY);
+    walk->end = !step_over(walk->from, AT_LEVEL);
+    return 0;
+}
+
+/* A direction that has no rows is known to have none. */
+static int finish_series(struct px_book *book, px_asset_id asset, unsigned series, const bool found[2])
+{
+    int error = 0;
+
+    for (unsigned down = 0; down < 2 && !error; down++)
+        if (!found[down])
+            error = px_book_fill(book, asset, series, down, NULL, 0, true);
+    return error ? error : px_book_load(book, asset, series);
+}
+
+int px_armed_load(const struct px_alerts *alerts, struct px_book *book, px_armed_seen *seen, void *ctx)
+{
+    struct px_armed_walk *walk = px_armed_walk_begin(alerts);
+    struct px_row rows[PX_ARMED_FRONT], last = {.asset = PX_ASSET_NONE};
+    bool found[2] = {false, false}, complete;
+    unsigned count;
+    int error;
+
+    while ((error = px_armed_walk_next(walk, PX_ARMED_FRONT, rows, &count, &complete)) == 0) {
+        if (count == 0)
+            continue;
+        if (last.asset != PX_ASSET_NONE && (last.asset != rows[0].asset || last.place.series != rows[0].place.series)) {
+            error = finish_series(book, last.asset, last.place.series, found);
+            found[0] = found[1] = false;
+        }
+        last = rows[0];
+        found[last.place.down] = true;
+        if (!error)
+            error = px_book_fill(book, last.asset, last.place.series, last.place.down, rows, count, complete);
+        if (error)
+            break;
+        if (seen)
+            seen(ctx, last.asset, last.place.series);
+    }
+    px_armed_walk_end(&walk);
+    if (error == PX_E_EMPTY)
+        error = last.asset != PX_ASSET_NONE ? finish_series(book, last.asset, last.place.series, found) : 0;
+    return error;
 }
 
 int px_armed_find(const struct px_alerts *alerts, struct px_alert_id alert, px_asset_id asset, const struct px_plan *made,

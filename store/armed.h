@@ -21,13 +21,18 @@ typedef int px_armed_settle(void *ctx);
 void px_armed_index(struct px_alerts *alerts, px_armed_settle *settle, void *settle_ctx, struct px_index *indexp);
 
 /*
- * The next (asset, series) with a row behind those of *assetp's number and *seriesp; start with a zeroed cursor. PX_E_EMPTY at the end.
- * Rows of assets that are not configured are passed over.
+ * A walk over the fronts of all lists that have rows, in the order of asset numbers, series, up before down. Rows of assets that are not
+ * configured are passed over. Up to `most` rows a list; *completep: that is all of it. PX_E_EMPTY at the end.
  */
-struct px_armed_cursor {
-    uint32_t number, series; /* to go on with */
-};
-int px_armed_next(const struct px_alerts *alerts, struct px_armed_cursor *cursor, px_asset_id *assetp, unsigned *seriesp);
+struct px_armed_walk; /* opaque */
+struct px_armed_walk *px_armed_walk_begin(const struct px_alerts *alerts);
+int px_armed_walk_next(struct px_armed_walk *walk, unsigned most, struct px_row *rows, unsigned *countp, bool *completep);
+void px_armed_walk_end(struct px_armed_walk **walkp);
+
+/* All of it into a book that is new: PX_ARMED_FRONT rows a list. `seen` (may be NULL) hears of each series */
+#define PX_ARMED_FRONT 64
+typedef void px_armed_seen(void *ctx, px_asset_id asset, unsigned series);
+int px_armed_load(const struct px_alerts *alerts, struct px_book *book, px_armed_seen *seen, void *ctx);
 
 /* The plan of an alert as it is committed; `made` is one of the same rule in any state. PX_E_NOT_FOUND: it waits for nothing. */
 int px_armed_find(const struct px_alerts *alerts, struct px_alert_id alert, px_asset_id asset, const struct px_plan *made,

@@ -256,23 +256,28 @@ int pxi_judge_expire(struct pxi_keeper *keeper)
 
 /* ---- start ---- */
 
+struct loading {
+    struct pxi_keeper *keeper;
+    uint32_t *interest;
+};
+
+static void on_series(void *ctx, px_asset_id asset, unsigned series)
+{
+    struct loading *loading = ctx;
+
+    loading->interest[asset] |= 1u << series;
+    px_heritage_beat(loading->keeper->heritage);
+}
+
 static int load(struct pxi_keeper *keeper)
 {
-    uint32_t *interest = calloc(keeper->history.assets + 1, sizeof *interest);
-    struct px_armed_cursor cursor = {0, 0};
-    px_asset_id asset;
-    unsigned series;
-    int error = interest ? 0 : PX_E_MEMORY;
+    struct loading loading = {keeper, calloc(keeper->history.assets + 1, sizeof(uint32_t))};
+    int error = loading.interest ? px_armed_load(keeper->alerts, keeper->judge.book, on_series, &loading) : PX_E_MEMORY;
 
-    while (!error && (error = px_armed_next(keeper->alerts, &cursor, &asset, &series)) == 0) {
-        interest[asset] |= 1u << series;
-        error = px_book_load(keeper->judge.book, asset, series);
-        px_heritage_beat(keeper->heritage);
-    }
-    for (asset = 0; asset < keeper->history.assets && error == PX_E_EMPTY; asset++)
-        px_store_release(&px_shm_watch(keeper->shm, asset)->interest, interest[asset]);
-    free(interest);
-    return error == PX_E_EMPTY ? 0 : error;
+    for (px_asset_id asset = 0; asset < keeper->history.assets && !error; asset++)
+        px_store_release(&px_shm_watch(keeper->shm, asset)->interest, loading.interest[asset]);
+    free(loading.interest);
+    return error;
 }
 
 /* Alerts that are not in the index: of an older engine, or of a symbol with other decimals. */
