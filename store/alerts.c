@@ -150,13 +150,30 @@ static void forget_owners(struct px_alerts *alerts)
 
 static void count_by(struct px_alerts *alerts, struct pxi_owner_count *count, int by)
 {
-    char key[PXI_OWNER_KEY];
-
     count->count += (uint64_t)by;
     alerts->count += (uint64_t)by;
-    count_key(key, count->owner);
-    pxi_number_put(alerts, key, count->count);
-    pxi_number_put(alerts, "alerts", alerts->count);
+    if (!count->changed)
+        alerts->changed[alerts->changed_count++] = (uint32_t)(count - alerts->owner);
+    count->changed = true;
+}
+
+/* Numbers that a group moves often go in once, at its end. */
+static void put_numbers(struct px_alerts *alerts)
+{
+    char key[PXI_OWNER_KEY];
+
+    if (alerts->changed_count > 0)
+        pxi_number_put(alerts, "alerts", alerts->count);
+    for (unsigned i = 0; i < alerts->changed_count; i++) {
+        struct pxi_owner_count *count = &alerts->owner[alerts->changed[i]];
+
+        count_key(key, count->owner);
+        pxi_number_put(alerts, key, count->count);
+        count->changed = false;
+    }
+    alerts->changed_count = 0;
+    if (alerts->fires > 0)
+        pxi_number_put(alerts, "eseq", alerts->eseq);
 }
 
 void pxi_alert_put(struct px_alerts *alerts, const struct px_alert *alert)
@@ -394,6 +411,7 @@ bool px_alerts_dirty(const struct px_alerts *alerts)
 
 int px_alerts_commit(struct px_alerts *alerts, bool sync)
 {
+    put_numbers(alerts);
     memset(alerts->touched, 0, sizeof alerts->touched);
     alerts->changes = alerts->fires = 0;
     forget_owners(alerts);

@@ -29,6 +29,7 @@ enum {
 struct pxi_owner_count {
     char owner[PX_OWNER_SIZE];
     uint64_t count;
+    bool changed; /* by the group under way */
 };
 
 struct px_alerts {
@@ -53,6 +54,8 @@ struct px_alerts {
     bool dirty;
     unsigned changes;
     struct px_alert_id touched[2 * PX_ALERTS_GROUP_MAX]; /* of the group; open addressing, {0, 0} = free */
+    uint32_t changed[PX_ALERTS_GROUP_MAX + 1]; /* owners whose count the group has changed */
+    unsigned changed_count;
     unsigned owners;                        /* in the table below */
     struct pxi_owner_count owner[4 * PX_ALERTS_GROUP_MAX]; /* counts as the group leaves them; open addressing */
 };

@@ -58,9 +58,13 @@ static void set_family(struct pxi_db *db, unsigned i, const struct pxi_family *f
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_block_based_options_set_block_cache(table, shared_cache());
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
-    rocksdb_block_based_options_set_pin_l0_filter_and_index_blocks_in_cache(table, 1);
-    if (family->use == PXI_USE_ROWS)
+    rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
+    rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
+    if (family->use == PXI_USE_ROWS) { /* in parts: a file's whole filter would push everything else out of the cache */
         rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
+        rocksdb_block_based_options_set_index_type(table, rocksdb_block_based_table_index_type_two_level_index_search);
+        rocksdb_block_based_options_set_partition_filters(table, 1);
+    }
     else
         rocksdb_block_based_options_set_block_size(table, 16 * 1024);
     if (family->use == PXI_USE_JOURNAL) /* its files die whole, soon: merging them is for nothing */

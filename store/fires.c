@@ -52,7 +52,6 @@ void px_alerts_fire(struct px_alerts *alerts, const struct px_judged *judged)
     pxi_put(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key, &row, sizeof row);
     alerts->fires++;
     alerts->dirty = true;
-    pxi_number_put(alerts, "eseq", alerts->eseq);
 }
 
 void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx)
