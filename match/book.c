@@ -248,6 +248,18 @@ static bool stands_still(const struct pxi_window *window, uint32_t i, const stru
            entry->alert.lo == alert.lo;
 }
 
+/* A row that says of itself something else than where it stands would be met again and again. */
+static bool waits_at(const struct px_plan *plan, const struct px_place *place)
+{
+    struct px_place own[PX_PLACES_MAX];
+    unsigned count = px_plan_places(plan, own);
+
+    for (unsigned i = 0; i < count; i++)
+        if (own[i].level == place->level && own[i].series == place->series && own[i].down == place->down && own[i].leg == place->leg)
+            return true;
+    return false;
+}
+
 static int sweep_list(const struct sweep *sweep)
 {
     struct pxi_series_book *of;
@@ -261,7 +273,7 @@ static int sweep_list(const struct sweep *sweep)
         struct px_alert_id alert = entry->alert;
 
         error = px_plan_decode(pxi_entry_bytes(entry), entry->len, &place, &plan);
-        if (error) { /* nobody can make sense of it, today or tomorrow */
+        if (error || !waits_at(&plan, &place)) { /* nobody can make sense of it, today or tomorrow */
             error = pxi_book_drop(sweep->book, sweep->hit->asset, alert, &place);
             sweep->book->stats.unreadable++;
         } else if (passed_over(sweep, &plan)) {

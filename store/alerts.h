@@ -112,6 +112,12 @@ int px_alerts_commit(struct px_alerts *alerts, bool sync);
 uint64_t px_alerts_count(const struct px_alerts *alerts); /* main thread */
 int px_alerts_get(const struct px_alerts *alerts, const char *owner, struct px_alert_id id, struct px_alert *alertp);
 
+/*
+ * Sets the state to what the row does not say, since it moves without anybody being told: an alert that has fired waits to be armed
+ * again, or for its cooldown to end. For those who show it; the plan is looked up only where that can be.
+ */
+void px_alerts_live(const struct px_alerts *alerts, struct px_alert *alert);
+
 /* As px_reader_alert_list, with the filters in `filter`: owner, symbol, tags[0] ("" = all) and state. */
 int px_alerts_list(const struct px_alerts *alerts, const struct px_alert *filter, const struct px_alert_cursor *after,
                    uint32_t limit, struct px_alert *list, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);

@@ -1,9 +1,11 @@
 /* Reading alerts and their fires; any thread of the keeper. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "store/alerts_private.h"
+#include "store/armed.h"
 #include "store/hist_private.h"
 
 #define SCAN_MAX                                                                                                       \
@@ -17,6 +19,20 @@ int pxi_alert_row(const struct px_alerts *alerts, const void *value, size_t len,
         return error;
     alertp->asset = px_names_asset(alerts->names, alertp->symbol);
     return 0;
+}
+
+void px_alerts_live(const struct px_alerts *alerts, struct px_alert *alert)
+{
+    struct px_plan made, plan;
+
+    if (alert->state != PX_ALERT_ARMED || alert->fires == 0 || alert->rule.frequency == PX_FREQUENCY_ONCE)
+        return;
+    if (px_alerts_plan(alerts, alert, &made) != 0 || px_armed_find(alerts, alert->id, alert->asset, &made, &plan) != 0)
+        return;
+    if (plan.waiting)
+        alert->state = PX_ALERT_WAITING;
+    else if (plan.fires > 0 && plan.cooldown_ns > 0 && px_wall_now() < alert->last_fired_ns + plan.cooldown_ns)
+        alert->state = PX_ALERT_COOLING;
 }
 
 static bool owned_by(const char *stored, const char *owner)
@@ -92,6 +108,7 @@ int px_alerts_list(const struct px_alerts *alerts, const struct px_alert *filter
         error = pxi_alert_row(alerts, value, len, &alert);
         if (error)
             break;
+        px_alerts_live(alerts, &alert);
         bool wanted = passes(&alert, filter);
         *morep = seen >= SCAN_MAX || (wanted && *countp == limit);
         if (*morep)

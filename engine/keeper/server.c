@@ -160,6 +160,8 @@ static int read_alert(const struct pxi_keeper *keeper, const struct px_alert *as
                       struct px_wire_answer *answer)
 {
     int result = px_alerts_get(keeper->alerts, asked->owner, asked->id, rows);
+    if (result == 0)
+        px_alerts_live(keeper->alerts, rows);
 
     answer->count = result == 0;
     return result;
