@@ -157,7 +157,8 @@ static bool judge(struct pxi_evaluator *evaluator, unsigned series, const int64_
     struct pxi_occasion single = *occasion;
     bool span = series == PX_SERIES_LAST && (occasion->flags & PX_HIT_SPAN), far;
 
-    if (value == PX_PRICE_NONE || (value == levels->judged[series] && !span))
+    /* the same again, and looked at: not only what was looked at last, for in between nobody may have waited */
+    if (value == PX_PRICE_NONE || (value == levels->judged[series] && value == before[series] && !span))
         return true;
     far = !px_near_reached(near, value, levels->told[series]);
     if (far && span)

@@ -275,6 +275,37 @@ START_TEST(every_death_of_the_evaluator)
 }
 END_TEST
 
+static uint64_t told_of(int64_t price, unsigned i)
+{
+    struct px_tick one = {.price = price, .size = 1, .time_ns = BASE_NS + i * PX_NS_PER_S, .newest_ns = BASE_NS + i * PX_NS_PER_S};
+
+    ingest(&one, 1);
+    while (take_ticks(&evaluator))
+        ;
+    return px_queue_tail(shm.hits);
+}
+
+/* A price that nobody waited for lies between two equal ones: an alert that was armed against it hears the second. */
+START_TEST(a_price_comes_back_that_was_looked_at_before)
+{
+    struct px_watch *watch;
+
+    region_open(64, 256, 0);
+    evaluator_start();
+    watch = px_shm_watch(&shm, 0);
+    watch->interest = 1u << PX_SERIES_LAST;
+    watch->near[PX_SERIES_LAST] = (struct px_near){.up = INT64_MAX, .down = INT64_MIN};
+    ck_assert_uint_eq(told_of(990, 1), 0);
+    watch->interest = 0;
+    ck_assert_uint_eq(told_of(1005, 2), 0);
+    watch->interest = 1u << PX_SERIES_LAST;
+    watch->near[PX_SERIES_LAST].down = 1000;
+    ck_assert_uint_eq(told_of(990, 3), 1);
+    ck_assert_uint_eq(told_of(990, 4), 1);
+    px_shm_detach(&shm);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("evaluator");
@@ -283,6 +314,7 @@ int main(void)
     int failed;
 
     tcase_set_timeout(tcase, 120);
+    tcase_add_test(tcase, a_price_comes_back_that_was_looked_at_before);
     tcase_add_test(tcase, every_death_of_the_evaluator);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
