@@ -1,0 +1,408 @@
+#!/usr/bin/python3
+"""kill -9 of workers at random moments under load, with alerts of every kind, and an oracle that knows what each had to do.
+
+Usage: alerts_kill_test.py [--kills N] [--assets N] [--rate R] [--alerts R] [--pause S] [--seed S] [--keep FILE]
+N kills in all (CI: a few; whole: --kills 1000, about 25 minutes), R trades a second of each asset, R alerts made a second, S seconds
+between kills.
+
+Must hold: alerts acknowledged = alerts there; the fires of every alert are those of its definition over the ticks as stored, numbered 1..n;
+every one of them is in exactly one delivery, every delivery arrives, and arrives again under the same webhook-id only.
+"""
+import argparse
+import collections
+import datetime
+import heapq
+import http.server
+import itertools
+import json
+import pathlib
+import pickle
+import random
+import socketserver
+import sys
+import threading
+import time
+import uuid
+from decimal import Decimal
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+import alerts_oracle
+import harness
+
+VICTIMS = ["evaluator", "keeper", "notify", "web", "ingest"]
+STEP = 10 ** 8  # prices as whole numbers
+BUSY = 1000000  # for so long (us) a tick may lie there on a busy machine before it is looked at
+EPOCH = datetime.datetime(1970, 1, 1)
+CROSSINGS = ["crossing_up", "crossing_down", "crossing"]
+LEVELS = ["greater_or_equal", "less_or_equal", "greater_than", "less_than"]
+CHANNELS = ["entering_channel", "exiting_channel", "inside_channel", "outside_channel"]
+
+
+def microseconds(text):
+    return (datetime.datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ") - EPOCH) // datetime.timedelta(microseconds=1)
+
+
+def whole(text):
+    return int(Decimal(text) * STEP)
+
+
+def text_of(price):
+    return str(Decimal(price) / STEP)
+
+
+# ---- the receiver ----
+
+class Sink(socketserver.ThreadingMixIn, http.server.HTTPServer):
+    """Keeps what was told under every webhook-id; now and then it fails, or hangs up without an answer."""
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, seed):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.got, self.lock, self.dice, self.requests, self.faulty = collections.defaultdict(list), threading.Lock(), random.Random(seed), 0, True
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.server.lock:
+            luck = self.server.dice.random() if self.server.faulty else 1
+            self.server.requests += 1
+            self.server.got[self.headers["webhook-id"]].append((luck >= 0.03, body["data"]["alert_id"], body["data"]["fire"], body["data"]["count"]))
+        if luck < 0.01:
+            self.close_connection = True
+            return
+        self.send_response(500 if luck < 0.03 else 204)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *unused):
+        pass
+
+
+# ---- the clients ----
+
+class Alert:
+    def __init__(self, symbol, rule, body, later):
+        self.id, self.symbol, self.rule, self.body, self.later, self.requests = None, symbol, rule, body, later, []
+
+    def request(self, what):
+        """Times in microseconds, as those of ticks are."""
+        self.requests.append({"what": what, "sent": int(time.time() * 1e6), "acked": alerts_oracle.INFINITY})
+        return self.requests[-1]
+
+
+class Clients:
+    """Some threads that make alerts near the price, and pause, resume and delete them; a request is repeated until it is answered."""
+
+    def __init__(self, engine, symbols, channels, seed, rate, verbs, threads=4):
+        self.engine, self.symbols, self.channels, self.rate, self.verbs = engine, symbols, channels, rate / threads, verbs
+        self.alerts, self.errors, self.stopping, self.lock = [], [], False, threading.Lock()
+        self.prices = {}
+        self.threads = [threading.Thread(target=self.run, args=(random.Random(seed + i),), daemon=True) for i in range(threads)]
+        for thread in self.threads:
+            thread.start()
+
+    def stop(self):
+        self.stopping = True
+        for thread in self.threads:
+            thread.join(30)
+
+    def look(self):
+        """The prices, looked at once a second."""
+        if time.monotonic() - self.prices.get("", 0) > 1:
+            self.prices[""] = time.monotonic()
+            for i in range(0, len(self.symbols), 50):
+                status, answer, _ = self.engine.request("GET", "/api/v1/prices?symbols=" + ",".join(self.symbols[i:i + 50]), timeout=3)
+                if status == 200:
+                    self.prices.update((row["symbol"], whole(row["price"])) for row in answer["prices"] if row.get("price"))
+
+    def until_answered(self, method, path, body, good, headers=None):
+        """The answer, or None when none came before the end."""
+        while not self.stopping:
+            try:
+                status, answer, _ = self.engine.request(method, path, body, key=True, headers=headers, timeout=4)
+            except (OSError, ValueError):
+                status, answer = 0, None
+            if status in good:
+                return answer or {}
+            if status not in (0, 429, 503):
+                self.errors.append((method, path, body, status, answer))
+                return None
+            time.sleep(0.05)
+        return None
+
+    def make(self, dice):
+        symbol = dice.choice(self.symbols)
+        price = self.prices.get(symbol)
+        if not price:
+            return None
+        near = lambda most: max(price + price * dice.randint(-most, most) // 1000000 // 10 * 10, 10)
+        op = dice.choice(CROSSINGS * 3 + LEVELS * 2 + CHANNELS * 2)
+        body = {"symbol": symbol, "condition": {"op": op}, "frequency": "every_time"}
+        given = {}
+        if op in CHANNELS:
+            given["lower"] = near(600)
+            given["upper"] = given["lower"] + price * dice.randint(100, 800) // 1000000 + 10
+        else:
+            given["level"] = near(800)
+        body["condition"].update({name: text_of(value) for name, value in given.items()})
+        if dice.random() < 0.5:
+            room = (given["upper"] - given["lower"]) // 2 if op in ("exiting_channel", "outside_channel") else price
+            given["hysteresis"] = min(price * dice.randint(20, 600) // 1000000 + 1, room)
+            body["hysteresis"] = {"abs": text_of(given["hysteresis"])}
+        kind = dice.random()
+        if kind < 0.15:
+            body["frequency"] = given["frequency"] = "once"
+        elif kind < 0.25:
+            given["max_fires"] = body["max_fires"] = dice.randint(2, 5)
+        elif kind < 0.4:
+            given["cooldown"] = dice.randint(1, 20) * 1000000
+            body["cooldown"] = f"{given['cooldown'] // 1000000}s"
+        elif kind < 0.45:
+            body["frequency"] = given["frequency"] = "once_per_minute"
+        if self.channels and dice.random() < 0.5:
+            body["channels"] = [dice.choice(self.channels)]
+        later, at = [], time.monotonic()
+        if self.verbs and 0.45 <= kind < 0.7:
+            for verb in ("pause", "resume") * dice.randint(1, 3):
+                at += dice.uniform(0.2, 6)
+                later.append((at, verb))
+        if dice.random() < 0.8:
+            later.append((at + dice.uniform(2, 60), "delete"))
+        return Alert(symbol, alerts_oracle.Rule(op, **given), body, later)
+
+    def create(self, dice):
+        alert = self.make(dice)
+        if not alert:
+            time.sleep(0.1)
+            return None
+        request = alert.request("create")
+        with self.lock:
+            self.alerts.append(alert)
+        answer = self.until_answered("POST", "/api/v1/alerts", alert.body, (200, 201),
+                                     {"Idempotency-Key": uuid.UUID(int=dice.getrandbits(128)).hex})
+        if not answer:
+            return None
+        request["acked"] = int(time.time() * 1e6)
+        alert.id = answer["id"]
+        return alert
+
+    def go_on(self, alert, verb):
+        request = alert.request(verb)
+        method, path, good = ("DELETE", "", (200, 204, 404)) if verb == "delete" else ("POST", f":{verb}", (200,))
+        if self.until_answered(method, f"/api/v1/alerts/{alert.id}{path}", None if verb == "delete" else b"", good) is not None:
+            request["acked"] = int(time.time() * 1e6)
+
+    def run(self, dice):
+        queue, order, next_at = [], itertools.count(), time.monotonic()
+        while not self.stopping:
+            try:
+                self.look()
+            except (OSError, ValueError, KeyError):
+                pass
+            alert = None
+            if queue and queue[0][0] <= time.monotonic():
+                _, _, alert = heapq.heappop(queue)
+                self.go_on(alert, alert.later.pop(0)[1])
+            elif next_at <= time.monotonic():
+                next_at += dice.expovariate(self.rate)
+                alert = self.create(dice)
+            else:
+                time.sleep(0.005)
+            if alert and alert.later:
+                heapq.heappush(queue, (alert.later[0][0], next(order), alert))
+
+
+# ---- what must hold ----
+
+def read_ticks(engine, symbol):
+    """In the order in which they came; late ones fire nothing, and quarantined ones neither."""
+    rows = [row for row in engine.pages(f"/api/v1/ticks/{symbol}?start=1&limit=5000", "ticks") if not row["quarantined"]]
+    ticks, newest = [], 0
+    for row in sorted(rows, key=lambda row: row["seq"]):
+        at = microseconds(row["time"])
+        if at >= newest:
+            newest = at
+            ticks.append((whole(row["price"]), at, microseconds(row["recv_time"])))
+    return ticks
+
+
+def read_all(engine, clients, sink):
+    events = [{"alert": e["alert_id"], "fire": e["fire"], "price": whole(e["price"]), "prev": whole(e["prev"]), "late": e["late"],
+               "time": microseconds(e["price_time"]), "seq": e["seq"]} for e in engine.events()]
+    symbols = sorted({alert.symbol for alert in clients.alerts})
+    return {"alerts": clients.alerts, "events": events, "ticks": {symbol: read_ticks(engine, symbol) for symbol in symbols},
+            "stored": {row["id"]: row for row in engine.pages("/api/v1/alerts?limit=1000", "alerts")},
+            "deliveries": engine.pages("/api/v1/deliveries?limit=1000", "deliveries"), "got": dict(sink.got)}
+
+
+def check_alerts(data):
+    """None that was acknowledged is lost, none that was deleted is there."""
+    deleted = {a.id for a in data["alerts"] if a.requests[-1]["what"] == "delete" and a.requests[-1]["acked"] < alerts_oracle.INFINITY}
+    perhaps = {a.id for a in data["alerts"] if a.requests[-1]["what"] == "delete"}
+    known = {a.id for a in data["alerts"] if a.id}
+    lost, undead = known - perhaps - set(data["stored"]), deleted & set(data["stored"])
+    unknown = sum(a.id is None for a in data["alerts"])
+    assert not lost, f"{len(lost)} acknowledged alerts are gone: {sorted(lost)[:3]}"
+    assert not undead, f"{len(undead)} deleted alerts are there: {sorted(undead)[:3]}"
+    assert len(set(data["stored"]) - known) <= unknown, "alerts that nobody asked for"
+
+
+def earliest(request, downs):
+    """Ticks received until then had been looked at when it was sent. Who looks at them may have been dead for a while."""
+    since = request["sent"] - BUSY
+    for killed, back in sorted(downs, reverse=True):
+        if back + BUSY >= since and killed <= request["sent"]:
+            since = min(since, killed - BUSY)
+    return since
+
+
+def check_fires(data, downs):
+    fires, wrong, twice = collections.defaultdict(list), [], []
+    assert [e["seq"] for e in data["events"]] == list(range(1, len(data["events"]) + 1)), "the events have a gap, or are out of order"
+    for event in data["events"]:
+        fires[event["alert"]].append(event)
+    for alert in data["alerts"]:
+        seen = fires.get(alert.id, [])
+        if [e["fire"] for e in seen] != list(range(1, len(seen) + 1)):
+            twice.append((alert.id, [e["fire"] for e in seen]))
+        if alert.id:
+            for request in alert.requests:
+                request["from"] = earliest(request, downs)
+            why = alerts_oracle.explain(alert.rule, alert.requests, seen, data["ticks"][alert.symbol])
+            if why:
+                wrong.append((alert.id, alert.body, alert.requests, why))
+    for one in (twice + wrong)[:3]:
+        print("WRONG", *one, sep="\n   ")
+    assert not twice, f"{len(twice)} alerts whose fires are not numbered 1..n"
+    assert not wrong, f"{len(wrong)} alerts of {len(data['alerts'])} have fires that their definition does not explain, or lack some"
+
+
+def check_deliveries(data):
+    """Every fire of an alert with a channel is in one delivery, and every delivery has arrived."""
+    fires, told, missing, doubled = collections.Counter(), collections.Counter(), [], []
+    with_channel = {alert.id for alert in data["alerts"] if alert.id and alert.body.get("channels")}
+    for event in data["events"]:
+        fires[event["alert"]] += 1
+    gathering = 0
+    for row in data["deliveries"]:
+        told[row["alert_id"]] += row["count"]
+        got = data["got"].get(row["webhook_id"], [])
+        gathering += row["state"] == "pending"
+        if row["state"] == "pending":
+            continue
+        assert row["state"] == "delivered", row
+        if not any(good and (alert, fire, count) == (row["alert_id"], row["fire"], row["count"]) for good, alert, fire, count in got):
+            missing.append((row, got))
+    counts = {alert: (fires[alert], told[alert]) for alert in with_channel if fires[alert] != told[alert]}
+    assert not missing, f"{len(missing)} deliveries have not arrived: {missing[:3]}"
+    assert not counts, f"{len(counts)} alerts with other fires than deliveries tell: {list(counts.items())[:3]}"
+    names = [row["webhook_id"] for row in data["deliveries"]]
+    assert len(names) == len(set(names)), "two deliveries under one name"
+    strange = [name for name, got in data["got"].items() if name not in set(names) or len({rest for _, *rest in map(tuple, got) for rest in [tuple(rest)]}) > 1]
+    assert not strange, f"told something that is not: {strange[:3]}"
+    again = sum(len(got) - 1 for got in data["got"].values())
+    return len(names), again, gathering
+
+
+# ---- the run ----
+
+def kill_all(engine, order, dice, pause):
+    """When nobody looked at ticks, in microseconds, and how long the slowest restart took, in seconds."""
+    downs, slowest = [], 0.0
+    for role in order:
+        time.sleep(pause * (0.5 + dice.random()))
+        began = time.time()
+        pid = engine.kill(role)
+        harness.wait_for(f"{role} is back", lambda: [p for p in engine.workers().get(role, []) if p != pid], 20, 0.002)
+        if role in ("evaluator", "keeper"):
+            harness.wait_for(f"{role} works", engine.is_ready, 30, 0.02)
+            downs.append((int(began * 1e6), int(time.time() * 1e6)))
+        slowest = max(slowest, time.time() - began)
+    return downs, slowest
+
+
+def settle(engine, sink):
+    """Everything stored, everything told except what a storm still gathers."""
+    def quiet(seen={}):
+        metrics = engine.metrics()
+        now = (metrics["pxengine_stored_ticks_total"], metrics["pxengine_fires_total"])
+        same, seen["last"] = seen.get("last") == now, now
+        return same
+
+    def told():
+        soon = datetime.datetime.utcnow() + datetime.timedelta(seconds=2)
+        rows = [row for state in ("pending", "delivering", "failed")
+                for row in engine.pages(f"/api/v1/deliveries?state={state}&limit=1000", "deliveries")]
+        return all(row["state"] == "pending" and row["due_at"] and datetime.datetime.strptime(row["due_at"], "%Y-%m-%dT%H:%M:%S.%fZ") > soon
+                   for row in rows)
+    harness.wait_for("everything is ready", engine.is_ready, 30)
+    harness.wait_for("the keeper has stored all", quiet, 60, 0.5)
+    sink.faulty = False
+    harness.wait_for("all is delivered", told, 120, 0.5)
+
+
+def options_of():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--assets", type=int, default=40)
+    parser.add_argument("--rate", default="10")
+    parser.add_argument("--alerts", type=float, default=30.0)
+    parser.add_argument("--pause", type=float, default=0.6)
+    parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
+    parser.add_argument("--keep", help="what was read is written there, for a look afterwards")
+    return parser.parse_args()
+
+
+def main():
+    options = options_of()
+    print(f"seed {options.seed}", flush=True)
+    dice = random.Random(options.seed)
+    names = [f"A{i:05d}" for i in range(1, options.assets + 1)]
+    assets = [f"symbol: {name}-USD, decimals: 8, size_decimals: 8, sources: {{venue: {name}USD}}" for name in names]
+    extra = "limits: {requests_per_second: 100000, alerts_per_owner: 1000000}\nnotify: {allow_private: [127.0.0.0/8]}\n"
+    sink = Sink(options.seed)
+    with harness.Venue("--assets", options.assets, "--prefix", "A", "--rate", options.rate, "--seed", options.seed, "--time-unit", "us",
+                       "--no-quotes") as venue, \
+            harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\""], assets, extra=extra) as engine:
+        harness.wait_for("prices flow", lambda: engine.metrics()["pxengine_trades_total"] > 3 * options.assets, 30)
+        channels = [engine.request("POST", "/api/v1/channels", {"type": "webhook", "ttl": "24h", "url": f"http://127.0.0.1:{sink.server_port}/{i}"},
+                                   key=True)[1]["id"] for i in range(4)]
+        verbs = engine.request("POST", f"/api/v1/alerts/al_{'0' * 26}:pause", b"", key=True)[0] != 405
+        clients = Clients(engine, [name + "-USD" for name in names], channels, options.seed, options.alerts, verbs)
+        time.sleep(2)
+        order = [VICTIMS[i % len(VICTIMS)] for i in range(options.kills)]
+        dice.shuffle(order)
+        began = time.monotonic()
+        downs, slowest = kill_all(engine, order, dice, options.pause)
+        time.sleep(2)
+        took = time.monotonic() - began
+        clients.stop()
+        assert not clients.errors, clients.errors[:3]
+        venue.close()
+        settle(engine, sink)
+        lost = {name: value for name, value in engine.metrics().items() if "lost" in name and value}
+        data = read_all(engine, clients, sink)
+        if options.keep:
+            pathlib.Path(options.keep).write_bytes(pickle.dumps(data))
+        check_alerts(data)
+        check_fires(data, downs)
+        deliveries, again, gathering = check_deliveries(data)
+        print(f"ok {len(order)} kills in {took:.0f} s, slowest restart {slowest * 1000:.0f} ms; {len(data['alerts'])} alerts, "
+              f"{sum(map(len, data['ticks'].values()))} ticks, {len(data['events'])} fires, {sum(e['late'] for e in data['events'])} of them late; "
+              f"{deliveries} deliveries, {again} told again, {gathering} gathering at the end; lost 0, missing 0, twice 0 {lost or ''}")
+        assert len(data["events"]) > 10 * options.kills, "too little happened to prove anything"
+    sink.shutdown()
+
+
+if __name__ == "__main__":
+    main()
