@@ -29,8 +29,8 @@ static const struct pxi_key top[] = {
 static const struct pxi_key limits[] = {
     {"alerts_per_owner", PXI_COUNT, FIELD(px_config_limits, alerts_per_owner), 1, 100000000, "100000",
      "Alerts that one API key may hold."},
-    {"body_kib", PXI_KIB, FIELD(px_config_limits, body_bytes), 1024, 16 * 1024 * 1024, "256KiB",
-     "Largest request body. A batch of 1000 alerts takes about 100 KiB."},
+    {"body_kib", PXI_KIB, FIELD(px_config_limits, body_bytes), 1024, 16 * 1024 * 1024, "1MiB",
+     "Largest request body. A batch of 1000 alerts takes 100 to 500 KiB."},
     {"connections", PXI_COUNT, FIELD(px_config_limits, connections), 1, 1000000, "10000",
      "Open client connections of one web worker."},
     {"subscriptions_per_connection", PXI_COUNT, FIELD(px_config_limits, subscriptions_per_connection), 1, PX_ASSETS_MAX,

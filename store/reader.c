@@ -213,7 +213,7 @@ static int ask(struct px_reader *reader, enum px_wire_kind kind, const struct px
     }
 }
 
-static const struct rows no_rows = {NULL, 1, 0};
+static const struct rows no_rows = {.size = 1};
 
 static void set_owner(struct px_wire_request *request, const char *owner)
 {
@@ -240,7 +240,7 @@ int px_reader_alert_create(struct px_reader *reader, const struct px_alert *aler
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {storedp, sizeof *storedp, 1};
+    struct rows rows = {.at = storedp, .size = sizeof *storedp, .max = 1};
     bool again;
     int result = px_alert_check(alert);
 
@@ -258,7 +258,7 @@ int px_reader_alert_get(struct px_reader *reader, const char *owner, struct px_a
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {alertp, sizeof *alertp, 1};
+    struct rows rows = {.at = alertp, .size = sizeof *alertp, .max = 1};
     bool again;
 
     memset(&request, 0, sizeof request);
@@ -282,12 +282,96 @@ int px_reader_alert_delete(struct px_reader *reader, const char *owner, struct p
     return result == PX_E_NOT_FOUND && again ? 0 : result; /* gone, by this very call */
 }
 
+int px_reader_alert_batch(struct px_reader *reader, const struct px_alert *alerts, uint32_t count, struct px_alert_result *results)
+{
+    struct rows rows = {.at = results, .size = sizeof *results, .max = count};
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    if (count < 1 || count > PX_BATCH_MAX)
+        return PX_E_INVALID;
+    memset(&request, 0, sizeof request);
+    request.range.limit = count;
+    reader->extra = alerts;
+    reader->extra_len = count * sizeof *alerts;
+    int result = ask(reader, PX_WIRE_ALERT_BATCH, &request, &rows, &answer, &again);
+    reader->extra = NULL;
+    reader->extra_len = 0;
+    if (result == 0 && answer.count != count)
+        return PX_E_FORMAT;
+    for (uint32_t i = 0; result == 0 && again && i < count; i++)
+        if (results[i].result == PX_E_EXISTS) /* it was this very call that made it */
+            results[i].result = 0;
+    return result;
+}
+
+/* A refusal for the version may be this very call's own doing, before its connection was lost. */
+static int look_again(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, int refusal,
+                      struct px_alert *storedp)
+{
+    int result = px_reader_alert_get(reader, owner, id, storedp);
+
+    return result == 0 && storedp->version != version + 1 ? refusal : result;
+}
+
+int px_reader_alert_update(struct px_reader *reader, const struct px_alert *changed, struct px_alert *storedp)
+{
+    struct rows rows = {.at = storedp, .size = sizeof *storedp, .max = 1};
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+    int result = px_alert_check(changed);
+
+    if (result)
+        return result;
+    memset(&request, 0, sizeof request);
+    request.alert = *changed;
+    result = ask(reader, PX_WIRE_ALERT_UPDATE, &request, &rows, &answer, &again);
+    if (result == PX_E_PRECONDITION && again)
+        return look_again(reader, changed->owner, changed->id, changed->version, result, storedp);
+    return result == 0 && answer.count != 1 ? PX_E_FORMAT : result;
+}
+
+static int act(struct px_reader *reader, enum px_wire_kind kind, const char *owner, struct px_alert_id id, uint32_t version,
+               struct px_alert *storedp)
+{
+    struct rows rows = {.at = storedp, .size = sizeof *storedp, .max = 1};
+    struct px_wire_request request;
+    struct px_wire_answer answer;
+    bool again;
+
+    memset(&request, 0, sizeof request);
+    set_owner(&request, owner);
+    request.alert.id = id;
+    request.alert.version = version;
+    int result = ask(reader, kind, &request, &rows, &answer, &again);
+    if (again && version != 0 && (result == PX_E_PRECONDITION || result == PX_E_CONFLICT))
+        return look_again(reader, owner, id, version, result, storedp);
+    return result == 0 && answer.count != 1 ? PX_E_FORMAT : result;
+}
+
+int px_reader_alert_pause(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp)
+{
+    return act(reader, PX_WIRE_ALERT_PAUSE, owner, id, version, storedp);
+}
+
+int px_reader_alert_resume(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp)
+{
+    return act(reader, PX_WIRE_ALERT_RESUME, owner, id, version, storedp);
+}
+
+int px_reader_alert_rearm(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp)
+{
+    return act(reader, PX_WIRE_ALERT_REARM, owner, id, version, storedp);
+}
+
 int px_reader_alert_list(struct px_reader *reader, const struct px_alert_query *query, struct px_alert *alerts,
                          uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {alerts, sizeof *alerts, query->limit};
+    struct rows rows = {.at = alerts, .size = sizeof *alerts, .max = query->limit};
     bool again;
 
     if (!limit_ok(query->limit))
@@ -315,7 +399,7 @@ int px_reader_events(struct px_reader *reader, const struct px_event_query *quer
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {events, sizeof *events, query->limit};
+    struct rows rows = {.at = events, .size = sizeof *events, .max = query->limit};
     bool again;
 
     if (!limit_ok(query->limit))
@@ -354,7 +438,7 @@ int px_reader_candles(struct px_reader *reader, px_asset_id asset, uint32_t inte
                       const struct px_range *range, struct px_candle *candles, struct px_page *pagep, int64_t *priorp)
 {
     struct px_wire_request request;
-    struct rows rows = {candles, sizeof *candles, range->limit};
+    struct rows rows = {.at = candles, .size = sizeof *candles, .max = range->limit};
 
     memset(&request, 0, sizeof request);
     request.asset = asset;
@@ -368,7 +452,7 @@ int px_reader_ticks(struct px_reader *reader, px_asset_id asset, bool quarantine
                     struct px_trade *trades, struct px_page *pagep)
 {
     struct px_wire_request request;
-    struct rows rows = {trades, sizeof *trades, range->limit};
+    struct rows rows = {.at = trades, .size = sizeof *trades, .max = range->limit};
 
     memset(&request, 0, sizeof request);
     request.asset = asset;
@@ -430,7 +514,7 @@ static int ask_one(struct px_reader *reader, enum px_wire_kind kind, const struc
                    size_t size, bool *againp)
 {
     struct px_wire_answer answer;
-    struct rows rows = {rowp, size, 1};
+    struct rows rows = {.at = rowp, .size = size, .max = 1};
     int result = ask(reader, kind, request, &rows, &answer, againp);
 
     return (result == 0 || result == PX_E_EXISTS) && answer.count != 1 ? PX_E_FORMAT : result;
@@ -496,7 +580,7 @@ static int ask_list(struct px_reader *reader, enum px_wire_kind kind, const char
 int px_reader_channel_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
                            struct px_channel *channels, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
 {
-    struct rows rows = {channels, sizeof *channels, limit};
+    struct rows rows = {.at = channels, .size = sizeof *channels, .max = limit};
 
     return ask_list(reader, PX_WIRE_CHANNEL_LIST, owner, after, &rows, countp, morep, nextp);
 }
@@ -525,7 +609,7 @@ int px_reader_delivery_list(struct px_reader *reader, const char *owner, enum px
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {list, sizeof *list, limit};
+    struct rows rows = {.at = list, .size = sizeof *list, .max = limit};
     bool again;
 
     if (!limit_ok(limit))
@@ -606,7 +690,7 @@ int px_reader_silence_delete(struct px_reader *reader, const char *owner, struct
 int px_reader_silence_list(struct px_reader *reader, const char *owner, const struct px_alert_cursor *after, uint32_t limit,
                            struct px_silence *silences, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp)
 {
-    struct rows rows = {silences, sizeof *silences, limit};
+    struct rows rows = {.at = silences, .size = sizeof *silences, .max = limit};
 
     return ask_list(reader, PX_WIRE_SILENCE_LIST, owner, after, &rows, countp, morep, nextp);
 }
@@ -616,7 +700,7 @@ int px_reader_turn(struct px_reader *reader, const struct px_turn *turn, struct 
 {
     struct px_wire_request request;
     struct px_wire_answer answer;
-    struct rows rows = {jobs, sizeof *jobs, turn->want};
+    struct rows rows = {.at = jobs, .size = sizeof *jobs, .max = turn->want};
     bool again;
 
     if (turn->count > PX_REPORTS_MAX || turn->want > PX_JOBS_MAX)

@@ -46,6 +46,33 @@ int px_reader_alert_get(struct px_reader *reader, const char *owner, struct px_a
  * disarmed. */
 int px_reader_alert_delete(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version);
 
+#define PX_BATCH_MAX 1000
+
+/* What has become of one of many. */
+struct px_alert_result {
+    int32_t result; /* as of px_reader_alert_create */
+    uint32_t spare;
+    struct px_alert alert; /* that stands in the store, after 0 and PX_E_EXISTS */
+};
+
+/* 1 .. PX_BATCH_MAX creates, made durable together; `results` has room for as many. 0: each has its own result. */
+int px_reader_alert_batch(struct px_reader *reader, const struct px_alert *alerts, uint32_t count, struct px_alert_result *results);
+
+/*
+ * Puts what a client may set of the record in the place of what stands there, armed anew against the present price unless it is paused;
+ * `version` is that of the record that was changed, 0: any. 0 and the record in *storedp, durable and armed. PX_E_NOT_FOUND,
+ * PX_E_PRECONDITION, PX_E_DISK.
+ */
+int px_reader_alert_update(struct px_reader *reader, const struct px_alert *changed, struct px_alert *storedp);
+
+/*
+ * Pause: it waits for nothing. Resume: armed against the present price. Rearm: as if newly made. Version and errors as above; PX_E_CONFLICT
+ * when it cannot have that state: resume what is not paused, pause what has ended.
+ */
+int px_reader_alert_pause(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp);
+int px_reader_alert_resume(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp);
+int px_reader_alert_rearm(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp);
+
 struct px_alert_cursor {
     char owner[PX_OWNER_SIZE]; /* the last one of the page before; all zero = from the start */
     struct px_alert_id id;

@@ -2,7 +2,8 @@
  * What goes over <data>/keeper.sock (SOCK_STREAM): a frame is a struct px_wire_head and `bytes` bytes of body. Requests
  * have one fixed body for all kinds; answers have an answer struct and then rows. Both ends are one binary on one
  * machine, so structs go as they lie in memory; `version` refuses an end that was built otherwise. A peer that breaks a
- * rule is disconnected. An IMPORT has its rows behind the fixed body: px_trade, or px_candle if interval_s is given.
+ * rule is disconnected. An IMPORT has its rows behind the fixed body: px_trade, or px_candle if interval_s is given; a
+ * batch its records, range.limit of them.
  */
 #pragma once
 
@@ -40,7 +41,8 @@
     X(SILENCE_PUT, struct px_silence)                                                                                  \
     X(SILENCE_GET, struct px_silence)                                                                                  \
     X(SILENCE_DELETE, char)                                                                                            \
-    X(SILENCE_LIST, struct px_silence)
+    X(SILENCE_LIST, struct px_silence)                                                                                 \
+    X(ALERT_BATCH, struct px_alert_result)
 
 enum px_wire_kind {
     PX_WIRE_NONE,

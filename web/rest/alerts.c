@@ -4,45 +4,34 @@
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "web/rest/alert_body.h"
-#include "web/rest/request_private.h"
+#include "web/rest/alerts_private.h"
 #include "web/ulid.h"
 
-#define ALERT_BYTES_MAX 3072 /* of one alert in an answer, every byte of its texts escaped */
-#define EVENT_BYTES_MAX 3072
-#define KEY_LEN_MAX     255
+#define CHANGES_MAX 4 /* attempts at a change that nobody has tied to a version */
 
 static void set_version(struct px_request *request, const struct px_alert *alert)
 {
     snprintf(request->answer.etag, sizeof request->answer.etag, "\"%u\"", alert->version);
 }
 
-static px_asset_id find_asset(void *ctx, struct px_text text, struct px_symbol *symbolp)
+px_asset_id pxi_alert_asset(void *ctx, struct px_text text, struct px_symbol *symbolp)
 {
     return pxi_asset_find(ctx, text, symbolp);
 }
 
 /* ---- create ---- */
 
-/* A key of visible characters names the alert; without one chance does. *keyedp says which. */
-static bool name_alert(struct px_request *request, struct px_alert *alert, bool *keyedp)
+bool pxi_idempotency_key(struct px_request *request, struct px_text *keyp)
 {
     const char *key = request->exchange->header(request->exchange->ctx, "Idempotency-Key");
 
-    *keyedp = key != NULL;
-    if (!key) {
-        px_ulid_make(px_wall_now(), &alert->id);
-        return true;
-    }
-    size_t len = strlen(key);
-    bool good = len > 0 && len <= KEY_LEN_MAX;
-    for (size_t i = 0; i < len; i++)
+    *keyp = (struct px_text){key, key ? strlen(key) : 0};
+    bool good = !key || (keyp->len > 0 && keyp->len <= PXI_KEY_LEN_MAX);
+    for (size_t i = 0; i < keyp->len; i++)
         good &= key[i] > 0x20 && key[i] < 0x7f;
-    if (good)
-        px_ulid_derive(alert->owner, (struct px_text){key, len}, &alert->id);
-    else
+    if (!good)
         px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "An Idempotency-Key has 1 to %d visible characters",
-                       KEY_LEN_MAX);
+                       PXI_KEY_LEN_MAX);
     return good;
 }
 
@@ -57,73 +46,92 @@ static void answer_created(struct px_request *request, const struct px_alert *st
     px_alert_write(stored, pxi_json(request));
 }
 
-static void answer_refused(struct px_request *request, int rc)
+void pxi_alert_refused(struct px_request *request, int rc, struct px_problem *problem)
 {
-    if (rc == PX_E_LIMIT)
-        px_problem_set(&request->problem, PX_PROBLEM_VALIDATION, "A key may hold %u alerts; delete some first",
-                       request->limits.alerts_per_owner);
+    if (rc == PX_E_NOT_FOUND)
+        px_problem_set(problem, PX_PROBLEM_UNKNOWN_ALERT, "No alert of yours has this id");
+    else if (rc == PX_E_LIMIT)
+        px_problem_set(problem, PX_PROBLEM_VALIDATION, "A key may hold %u alerts; delete some first", request->limits.alerts_per_owner);
+    else if (rc == PX_E_CONFLICT)
+        px_problem_set(problem, PX_PROBLEM_CONFLICT, "Its state does not allow this: only what is armed is paused, only what is paused "
+                                                     "is resumed; rearm arms whatever has ended");
     else
-        pxi_keeper_failed(request, rc);
+        px_problem_of_error(problem, rc);
 }
 
-/* Each channel must be the caller's own, whatever its scopes: it is the caller's fires that go there. */
-static bool own_channels(struct px_request *request, const struct px_alert *alert)
+static void refused(struct px_request *request, int rc)
+{
+    pxi_alert_refused(request, rc, &request->problem);
+}
+
+/* Asked for once a request, however many alerts name it. */
+static int look_for_channel(struct px_request *request, const char *owner, struct px_alert_id id, struct pxi_known_channels *known)
 {
     struct px_channel channel;
+
+    for (unsigned i = 0; i < known->count; i++)
+        if (memcmp(&known->list[i].id, &id, sizeof id) == 0)
+            return known->list[i].result;
+    int rc = px_reader_channel_get(request->thread->reader, owner, id, &channel);
+    if (known->count < PX_COUNT_OF(known->list) && (rc == 0 || rc == PX_E_NOT_FOUND)) {
+        known->list[known->count].id = id;
+        known->list[known->count++].result = rc;
+    }
+    return rc;
+}
+
+bool pxi_own_channels(struct px_request *request, const struct px_alert *alert, struct pxi_known_channels *known,
+                      struct px_problem *problem)
+{
     char pointer[40];
 
     for (unsigned i = 0; i < alert->channel_count; i++) {
-        int rc = px_reader_channel_get(request->thread->reader, alert->owner, alert->channels[i], &channel);
+        int rc = look_for_channel(request, alert->owner, alert->channels[i], known);
 
         snprintf(pointer, sizeof pointer, "/channels/%u", i);
         if (rc == PX_E_NOT_FOUND)
-            px_problem_add(&request->problem, pointer, "names no channel of yours");
+            px_problem_add(problem, pointer, "names no channel of yours");
         else if (rc < 0)
-            pxi_keeper_failed(request, rc);
+            px_problem_of_error(problem, rc);
     }
-    return request->problem.kind == PX_PROBLEM_NONE;
+    return problem->kind == PX_PROBLEM_NONE;
 }
 
 void pxi_post_alert(struct px_request *request)
 {
+    struct pxi_known_channels known = {.count = 0};
     struct px_alert alert, stored;
-    bool keyed;
+    struct px_text key;
 
-    if (!px_alert_body_read(request->body, find_asset, request, &alert, &request->problem))
+    if (!px_alert_body_read(request->body, pxi_alert_asset, request, &alert, &request->problem))
         return;
     snprintf(alert.owner, sizeof alert.owner, "%s", request->key.id);
-    if (!own_channels(request, &alert) || !name_alert(request, &alert, &keyed))
+    if (!pxi_own_channels(request, &alert, &known, &request->problem) || !pxi_idempotency_key(request, &key))
         return;
+    if (key.at)
+        px_ulid_derive(alert.owner, key, &alert.id);
+    else
+        px_ulid_make(px_wall_now(), &alert.id);
     int rc = px_reader_alert_create(request->thread->reader, &alert, &stored);
-    if (rc == PX_E_EXISTS && keyed && !px_alert_body_same(&alert, &stored))
+    if (rc == PX_E_EXISTS && key.at && !px_alert_body_same(&alert, &stored))
         px_problem_set(&request->problem, PX_PROBLEM_IDEMPOTENCY_CONFLICT,
                        "This Idempotency-Key has made an alert from another body");
     else if (rc == 0 || rc == PX_E_EXISTS)
         answer_created(request, &stored);
     else
-        answer_refused(request, rc);
+        refused(request, rc);
 }
 
 /* ---- one ---- */
 
-static void unknown_alert(struct px_request *request)
-{
-    px_problem_set(&request->problem, PX_PROBLEM_UNKNOWN_ALERT, "No alert of yours has this id");
-}
-
-static bool fetch(struct px_request *request, struct px_alert *alertp)
+bool pxi_alert_fetch(struct px_request *request, struct px_text name, struct px_alert *alertp)
 {
     struct px_alert_id id;
+    int rc = px_alert_id_parse(name, &id) < 0 ? PX_E_NOT_FOUND
+                                              : px_reader_alert_get(request->thread->reader, pxi_owner_of(request), id, alertp);
 
-    if (px_alert_id_parse(px_text_of(request->segment), &id) < 0) {
-        unknown_alert(request);
-        return false;
-    }
-    int rc = px_reader_alert_get(request->thread->reader, pxi_owner_of(request), id, alertp);
-    if (rc == PX_E_NOT_FOUND)
-        unknown_alert(request);
-    else if (rc < 0)
-        pxi_keeper_failed(request, rc);
+    if (rc < 0)
+        refused(request, rc);
     return rc == 0;
 }
 
@@ -131,7 +139,7 @@ void pxi_get_alert(struct px_request *request)
 {
     struct px_alert alert;
 
-    if (!fetch(request, &alert))
+    if (!pxi_alert_fetch(request, px_text_of(request->segment), &alert))
         return;
     set_version(request, &alert);
     request->answer.cache = "private, no-cache";
@@ -139,31 +147,140 @@ void pxi_get_alert(struct px_request *request)
         px_alert_write(&alert, pxi_json(request));
 }
 
-/* If-Match names versions; the keeper checks the one that was looked at here, so that nothing slips in between. */
-void pxi_delete_alert(struct px_request *request)
+/*
+ * If-Match names versions; the keeper checks the one that was looked at here, so that nothing slips in between. *versionp is 0 when the
+ * client does not care. False with the problem stated.
+ */
+static bool match_version(struct px_request *request, const struct px_alert *alert, uint32_t *versionp)
 {
     const char *wanted = request->exchange->header(request->exchange->ctx, "If-Match");
-    struct px_alert alert;
-    uint32_t version = 0;
 
-    if (!fetch(request, &alert))
+    *versionp = wanted ? alert->version : 0;
+    set_version(request, alert);
+    if (!wanted || pxi_etag_listed(wanted, request->answer.etag))
+        return true;
+    refused(request, PX_E_PRECONDITION);
+    return false;
+}
+
+void pxi_delete_alert(struct px_request *request)
+{
+    struct px_alert alert;
+    uint32_t version;
+
+    if (!pxi_alert_fetch(request, px_text_of(request->segment), &alert) || !match_version(request, &alert, &version))
         return;
-    if (wanted) {
-        set_version(request, &alert);
-        version = alert.version;
+    int rc = px_reader_alert_delete(request->thread->reader, pxi_owner_of(request), alert.id, version);
+    if (rc < 0) {
+        refused(request, rc);
+        return;
     }
-    int rc = wanted && !pxi_etag_listed(wanted, request->answer.etag)
-                 ? PX_E_PRECONDITION
-                 : px_reader_alert_delete(request->thread->reader, pxi_owner_of(request), alert.id, version);
-    if (rc == PX_E_NOT_FOUND)
-        unknown_alert(request);
-    else if (rc < 0)
-        pxi_keeper_failed(request, rc);
-    if (rc < 0)
-        return;
     request->answer.etag[0] = '\0';
     request->answer.status = 204;
     request->answer.empty = true;
+}
+
+static void answer_with(struct px_request *request, const struct px_alert *stored)
+{
+    set_version(request, stored);
+    px_alert_write(stored, pxi_json(request));
+}
+
+/* One attempt: the patch upon what stands. 1 when it changed meanwhile and the client has not said what it must be. */
+static int change(struct px_request *request)
+{
+    struct pxi_known_channels known = {.count = 0};
+    struct px_alert alert, stored;
+    uint32_t version;
+
+    if (!pxi_alert_fetch(request, px_text_of(request->segment), &alert) || !match_version(request, &alert, &version) ||
+        !px_alert_body_patch(request->body, pxi_alert_asset, request, &alert, &request->problem) ||
+        !pxi_own_channels(request, &alert, &known, &request->problem))
+        return 0;
+    int rc = px_reader_alert_update(request->thread->reader, &alert, &stored);
+    if (rc == PX_E_PRECONDITION && version == 0)
+        return 1;
+    if (rc < 0)
+        refused(request, rc);
+    else
+        answer_with(request, &stored);
+    return 0;
+}
+
+void pxi_patch_alert(struct px_request *request)
+{
+    for (int i = 0; i < CHANGES_MAX; i++)
+        if (!change(request))
+            return;
+    px_problem_of_error(&request->problem, PX_E_AGAIN);
+}
+
+/* ---- verbs ---- */
+
+static void test(struct px_request *request, const struct px_alert *alert)
+{
+    struct px_json *json = pxi_json(request);
+    struct px_delivery made;
+    char id[PX_DELIVERY_ID_SIZE];
+    int rc = alert->channel_count > 0 ? 0 : PX_E_EMPTY;
+
+    px_json_open(json, '{');
+    px_json_key(json, "deliveries");
+    px_json_open(json, '[');
+    for (unsigned i = 0; i < alert->channel_count && rc == 0; i++) {
+        rc = px_reader_channel_test(request->thread->reader, alert->owner, alert->channels[i], &made);
+        px_delivery_id_format(made.number, id);
+        px_json_string(json, px_text_of(id));
+    }
+    px_json_close(json, ']');
+    px_json_close(json, '}');
+    request->answer.status = 202;
+    if (rc == PX_E_EMPTY)
+        px_problem_set(&request->problem, PX_PROBLEM_CONFLICT, "It has no channels: its fires are told on the live streams only");
+    else if (rc == PX_E_NOT_FOUND)
+        px_problem_set(&request->problem, PX_PROBLEM_UNKNOWN_CHANNEL, "One of its channels is gone");
+    else if (rc < 0)
+        pxi_keeper_failed(request, rc);
+}
+
+typedef int verb(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, struct px_alert *storedp);
+
+static void act(struct px_request *request, const struct px_alert *alert, verb *what)
+{
+    struct px_alert stored;
+    uint32_t version;
+
+    if (!match_version(request, alert, &version))
+        return;
+    int rc = what(request->thread->reader, pxi_owner_of(request), alert->id, version, &stored);
+    if (rc < 0)
+        refused(request, rc);
+    else
+        answer_with(request, &stored);
+}
+
+void pxi_post_alert_verb(struct px_request *request)
+{
+    static const struct {
+        const char *name;
+        verb *what; /* NULL: the test */
+    } verbs[] = {{":pause", px_reader_alert_pause}, {":resume", px_reader_alert_resume}, {":rearm", px_reader_alert_rearm}, {":test", NULL}};
+    const char *colon = strrchr(request->segment, ':');
+    struct px_text name = {request->segment, colon ? (size_t)(colon - request->segment) : 0};
+    struct px_alert alert;
+
+    for (size_t i = 0; colon && i < PX_COUNT_OF(verbs); i++) {
+        if (strcmp(colon, verbs[i].name) != 0)
+            continue;
+        if (!pxi_alert_fetch(request, name, &alert))
+            return;
+        if (verbs[i].what)
+            act(request, &alert, verbs[i].what);
+        else
+            test(request, &alert);
+        return;
+    }
+    px_problem_set(&request->problem, PX_PROBLEM_NOT_FOUND, "An alert knows :pause, :resume, :rearm and :test");
 }
 
 /* ---- many ---- */
@@ -205,7 +322,7 @@ static bool param_filters(struct px_request *request, struct px_alert_query *que
     if (px_query_get(&request->query, "state", &text)) {
         query->state = px_alert_state_find(text);
         if (query->state == PX_ALERT_ANY)
-            px_problem_add(&request->problem, "?state", "must be one of armed paused fired expired");
+            px_problem_add(&request->problem, "?state", "must be one of armed waiting cooling paused fired expired");
     }
     return request->problem.kind == PX_PROBLEM_NONE;
 }
@@ -217,7 +334,7 @@ static void write_alerts(struct px_request *request, const struct px_alert *aler
     uint64_t words[PXI_CURSOR_WORDS] = {0};
     char cursor[PXI_CURSOR_SIZE];
 
-    if (!pxi_reserve(request, (size_t)count * ALERT_BYTES_MAX + 256))
+    if (!pxi_reserve(request, (size_t)count * PXI_ALERT_BYTES_MAX + 256))
         return;
     px_json_open(json, '{');
     px_json_key(json, "alerts");
@@ -255,102 +372,4 @@ void pxi_get_alerts(struct px_request *request)
     else
         write_alerts(request, alerts, count, more, &next);
     free(alerts);
-}
-
-/* ---- fires ---- */
-
-static void write_event(struct px_request *request, const struct px_alert_event *event)
-{
-    const struct px_fire *fire = &event->fire;
-    struct px_json *json = pxi_json(request);
-    struct px_symbol symbol;
-    char id[PX_ALERT_ID_SIZE], name[64];
-    bool known = pxi_asset_at(request, fire->asset, &symbol);
-
-    px_alert_id_format(fire->alert, id);
-    snprintf(name, sizeof name, "ev_%s_%u", id, event->fire_number);
-    px_json_open(json, '{');
-    px_json_kv_string(json, "id", name);
-    px_json_kv_string(json, "alert_id", id);
-    px_json_kv_int(json, "fire", event->fire_number);
-    px_json_kv_string(json, "name", event->name);
-    px_json_kv_string(json, "symbol", known ? symbol.name : "");
-    px_json_kv_string(json, "op", px_op_name(event->op));
-    px_json_kv_string(json, "level", event->level);
-    px_json_kv_decimal(json, "price", known ? fire->price : PX_PRICE_NONE, event->scale);
-    px_json_kv_decimal(json, "prev", known ? fire->prev : PX_PRICE_NONE, event->scale);
-    px_json_kv_time(json, "price_time", fire->time_ns);
-    px_json_kv_time(json, "recv_time", fire->recv_ns);
-    px_json_kv_time(json, "matched_time", fire->matched_ns);
-    px_json_kv_string(json, "venue", pxi_venue_name(request, fire->venue));
-    px_json_kv_int(json, "seq", (int64_t)event->eseq);
-    px_json_kv_string(json, "epoch", request->rest->epoch);
-    px_json_kv_bool(json, "late", fire->flags & PX_FIRE_LATE);
-    px_json_kv_int(json, "count", event->count);
-    px_json_kv_string(json, "message", event->message);
-    px_json_close(json, '}');
-}
-
-/* "k3-17" or "17": fires are counted for ever, so the epoch only has to look like one. */
-static bool param_since(struct px_request *request, uint64_t *sincep)
-{
-    struct px_text text, seq;
-    int64_t value = 0;
-
-    *sincep = 0;
-    if (!px_query_get(&request->query, "since", &text) || text.len == 0)
-        return true;
-    const char *dash = memchr(text.at, '-', text.len);
-    seq = dash ? (struct px_text){dash + 1, (size_t)(text.at + text.len - dash - 1)} : text;
-    bool good = seq.len > 0 && seq.len <= 18 && (!dash || (text.at[0] == 'k' && dash > text.at + 1));
-    for (size_t i = 0; i < seq.len && good; i++) {
-        good = seq.at[i] >= '0' && seq.at[i] <= '9';
-        value = value * 10 + (seq.at[i] - '0');
-    }
-    if (!good)
-        px_problem_add(&request->problem, "?since", "must be <epoch>-<seq> as events carry them");
-    *sincep = (uint64_t)value;
-    return good;
-}
-
-static void write_events(struct px_request *request, const struct px_alert_event *events, uint32_t count, bool more,
-                         uint64_t since)
-{
-    struct px_json *json = pxi_json(request);
-    char next[48];
-
-    if (!pxi_reserve(request, (size_t)count * EVENT_BYTES_MAX + 256))
-        return;
-    px_json_open(json, '{');
-    px_json_key(json, "events");
-    px_json_open(json, '[');
-    for (uint32_t i = 0; i < count; i++)
-        write_event(request, &events[i]);
-    px_json_close(json, ']');
-    snprintf(next, sizeof next, "%s-%llu", request->rest->epoch,
-             (unsigned long long)(count > 0 ? events[count - 1].eseq : since));
-    px_json_kv_string(json, "next_since", next);
-    px_json_kv_bool(json, "more", more);
-    px_json_close(json, '}');
-}
-
-void pxi_get_events(struct px_request *request)
-{
-    struct px_event_query query = {.owner = pxi_owner_of(request)};
-    int64_t limit = PXI_PAGE;
-    uint32_t count;
-    bool more;
-
-    bool good = pxi_param_int(request, "limit", 1, PX_PAGE_MAX, &limit);
-    if (!param_since(request, &query.since) || !good)
-        return;
-    query.limit = (uint32_t)PX_MIN(limit, PXI_ALERTS_PAGE_MAX);
-    struct px_alert_event *events = malloc(query.limit * sizeof *events);
-    int rc = events ? px_reader_events(request->thread->reader, &query, events, &count, &more) : PX_E_MEMORY;
-    request->answer.cache = "private, no-cache";
-    if (rc < 0)
-        pxi_keeper_failed(request, rc);
-    else
-        write_events(request, events, count, more, query.since);
-    free(events);
 }

@@ -43,6 +43,7 @@ static const char *reason_of(int status)
     } reasons[] = {
         {200, "OK"},
         {201, "Created"},
+        {207, "Multi-Status"},
         {204, "No Content"},
         {304, "Not Modified"},
         {400, "Bad Request"},

@@ -73,6 +73,7 @@ static enum px_problem_kind kind_of(int error)
     case PX_E_NOT_FOUND:
         return PX_PROBLEM_NOT_FOUND;
     case PX_E_EXISTS:
+    case PX_E_CONFLICT:
         return PX_PROBLEM_CONFLICT;
     case PX_E_TOO_LARGE:
         return PX_PROBLEM_TOO_LARGE;

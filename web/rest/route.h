@@ -27,7 +27,11 @@ enum px_access {
     X(GET, "/api/v1/ticks/*", PUBLIC, pxi_get_ticks)                                                                   \
     X(POST, "/api/v1/alerts", ALERTS, pxi_post_alert)                                                                  \
     X(GET, "/api/v1/alerts", ALERTS, pxi_get_alerts)                                                                   \
+    X(POST, "/api/v1/alerts:batch", ALERTS, pxi_post_alert_batch)                                                      \
     X(GET, "/api/v1/alerts/*", ALERTS, pxi_get_alert)                                                                  \
+    X(POST, "/api/v1/alerts/*", ALERTS, pxi_post_alert_verb)                                                           \
+    X(PATCH, "/api/v1/alerts/*", ALERTS, pxi_patch_alert)                                                              \
+    X(GET, "/api/v1/alerts/*/events", ALERTS, pxi_get_alert_events)                                                    \
     X(DELETE, "/api/v1/alerts/*", ALERTS, pxi_delete_alert)                                                            \
     X(GET, "/api/v1/events", ALERTS, pxi_get_events)                                                                   \
     X(POST, "/api/v1/channels", ALERTS, pxi_post_channel)                                                              \
