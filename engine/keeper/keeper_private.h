@@ -64,6 +64,7 @@ struct pxi_task {
     uint32_t serial;
     struct px_wire_head head;
     struct px_wire_request request;
+    struct px_alert *batch; /* records that came with the request, range.limit of them; whoever takes the finished task frees them */
     struct px_alert stored; /* answered, of an alert */
     void *rows;             /* answered, of anything else; whoever takes the finished task frees it */
     uint32_t row_count;
@@ -207,9 +208,9 @@ int pxi_tasks_turn(struct pxi_keeper *keeper);
 bool pxi_tasks_queued(struct pxi_tasks *tasks);
 bool pxi_is_write(unsigned kind); /* enum px_wire_kind: goes to the main thread */
 bool pxi_answers_alert(unsigned kind);
-/* Server thread: PX_E_AGAIN when there are too many already. */
+/* Server thread: PX_E_AGAIN when there are too many already. Takes *batchp, or leaves it. */
 int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_wire_request *request,
-                    unsigned client, uint32_t serial);
+                    struct px_alert **batchp, unsigned client, uint32_t serial);
 bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp); /* a finished one */
 /* notices.c: writes of channels and deliveries, as part of the group under way. */
 bool pxi_is_notice(unsigned kind);

@@ -35,7 +35,7 @@ struct client {
     bool waits; /* for a task */
     size_t got;
     struct request in;
-    void *rows; /* of an import: what follows the request */
+    void *rows; /* of an import or a batch: what follows the request */
     size_t rows_len, rows_got;
     char *out;
     size_t out_len, out_sent;
@@ -243,12 +243,15 @@ static void reply_task(struct pxi_server *server, struct client *client, const s
 static void serve_write(struct pxi_server *server, struct client *client)
 {
     static struct pxi_task refused; /* large; this thread is the one that refuses */
+    struct px_alert *batch = client->rows;
 
     client->waits = true;
     watch(server, EPOLL_CTL_MOD, client->fd, 0, (uint64_t)(client - server->client));
     refused.head = client->in.head;
     refused.result = pxi_task_submit(&server->keeper->tasks, &client->in.head, &client->in.body,
-                                     (unsigned)(client - server->client), client->serial);
+                                     &batch, (unsigned)(client - server->client), client->serial);
+    free(batch);
+    client->rows = NULL;
     if (refused.result)
         reply_task(server, client, &refused);
 }
@@ -315,6 +318,7 @@ static void take_finished(struct pxi_server *server)
         if (client->fd >= 0 && client->serial == task.serial && client->waits)
             reply_task(server, client, &task);
         free(task.rows);
+        free(task.batch);
     }
 }
 
@@ -328,6 +332,13 @@ static bool rows_fit(const struct px_wire_head *head, const struct px_wire_reque
     return head->bytes > sizeof *body && head->bytes <= PX_WIRE_BODY_MAX && (head->bytes - sizeof *body) % size == 0;
 }
 
+static bool records_fit(const struct px_wire_head *head, const struct px_wire_request *body)
+{
+    uint32_t count = body->range.limit;
+
+    return count >= 1 && count <= PX_BATCH_MAX && head->bytes == sizeof *body + count * sizeof(struct px_alert);
+}
+
 static bool request_ok(struct request *request)
 {
     const struct px_wire_head *head = &request->head;
@@ -336,7 +347,9 @@ static bool request_ok(struct request *request)
     body->alert.owner[PX_OWNER_SIZE - 1] = body->alert.symbol[PX_SYMBOL_SIZE - 1] = '\0';
     body->alert.tags[0][PX_ALERT_TAG_SIZE - 1] = '\0';
     return head->version == PX_WIRE_VERSION && head->kind > PX_WIRE_NONE && head->kind < PX_WIRE_KINDS &&
-           (head->kind == PX_WIRE_IMPORT ? rows_fit(head, body) : head->bytes == sizeof *body);
+           (head->kind == PX_WIRE_IMPORT        ? rows_fit(head, body)
+            : head->kind == PX_WIRE_ALERT_BATCH ? records_fit(head, body)
+                                                : head->bytes == sizeof *body);
 }
 
 static void take_request(struct pxi_server *server, struct client *client)
@@ -348,7 +361,7 @@ static void take_request(struct pxi_server *server, struct client *client)
         return;
     }
     px_stat_add(server->keeper->stats, PX_STAT_KEEP_REQUESTS, 1);
-    if (client->in.head.kind == PX_WIRE_IMPORT) {
+    if (client->in.head.kind == PX_WIRE_IMPORT || client->in.head.kind == PX_WIRE_ALERT_BATCH) {
         client->rows_len = client->in.head.bytes - sizeof client->in.body;
         client->rows_got = 0;
         client->rows = malloc(client->rows_len);
@@ -382,8 +395,12 @@ static void on_client(struct pxi_server *server, struct client *client, uint32_t
     }
     if (client->rows) {
         client->rows_got += (size_t)n;
-        if (client->rows_got == client->rows_len)
+        if (client->rows_got < client->rows_len)
+            return;
+        if (client->in.head.kind == PX_WIRE_IMPORT)
             serve_import(server, client);
+        else
+            serve_write(server, client);
         return;
     }
     client->got += (size_t)n;

@@ -1,4 +1,5 @@
 /* Writes that the web asks for: taken in groups, made durable with one sync, and answered. */
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -64,13 +65,13 @@ bool pxi_answers_alert(unsigned kind)
 
 bool pxi_is_write(unsigned kind)
 {
-    return pxi_answers_alert(kind) || kind == PX_WIRE_ALERT_DELETE || pxi_is_notice(kind);
+    return pxi_answers_alert(kind) || kind == PX_WIRE_ALERT_DELETE || kind == PX_WIRE_ALERT_BATCH || pxi_is_notice(kind);
 }
 
 /* ---- the server thread's side ---- */
 
 int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_wire_request *request,
-                    unsigned client, uint32_t serial)
+                    struct px_alert **batchp, unsigned client, uint32_t serial)
 {
     struct pxi_task *task = NULL;
 
@@ -82,6 +83,8 @@ int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, co
         set_state(task, PXI_TASK_QUEUED);
         task->head = *head;
         task->request = *request;
+        task->batch = *batchp;
+        *batchp = NULL;
         task->rows = NULL;
         task->row_count = 0;
         task->more = false;
@@ -158,6 +161,37 @@ static int create(struct pxi_keeper *keeper, const struct px_alert *alert, struc
     return error ? error : pxi_judge_arm(keeper, storedp);
 }
 
+static int begin_batch(struct pxi_task *task)
+{
+    struct px_alert_result *rows = calloc(task->request.range.limit, sizeof *rows);
+
+    if (!rows)
+        return PX_E_MEMORY;
+    task->rows = rows;
+    task->row_count = task->request.range.limit;
+    for (uint32_t i = 0; i < task->row_count; i++)
+        rows[i].result = PX_E_AGAIN;
+    return 0;
+}
+
+/* PX_E_AGAIN when some have to wait for the next group, such as one that is named twice; then only those are tried again. */
+static int create_batch(struct pxi_keeper *keeper, struct pxi_task *task)
+{
+    bool first = task->rows == NULL;
+    uint32_t waiting = 0;
+    int error = first ? begin_batch(task) : 0;
+
+    struct px_alert_result *rows = task->rows;
+    for (uint32_t i = 0; i < task->row_count && !error; i++) {
+        if (rows[i].result != PX_E_AGAIN)
+            continue;
+        rows[i].result = create(keeper, &task->batch[i], &rows[i].alert);
+        waiting += rows[i].result == PX_E_AGAIN;
+        error = rows[i].result == PX_E_IO ? PX_E_IO : 0;
+    }
+    return !error && first && waiting > 0 ? PX_E_AGAIN : error;
+}
+
 static int delete(struct pxi_keeper *keeper, const struct px_alert *alert, struct px_alert *gonep)
 {
     int error = px_alerts_delete(keeper->alerts, alert->owner, alert->id, alert->version, gonep);
@@ -203,6 +237,8 @@ static int put_into_group(struct pxi_keeper *keeper, struct pxi_task *task)
         return create(keeper, alert, &task->stored);
     case PX_WIRE_ALERT_DELETE:
         return delete(keeper, alert, &task->stored);
+    case PX_WIRE_ALERT_BATCH:
+        return create_batch(keeper, task);
     case PX_WIRE_ALERT_UPDATE:
         return update(keeper, alert, &task->stored);
     case PX_WIRE_ALERT_PAUSE:
@@ -222,7 +258,7 @@ static bool wants_sync(struct pxi_task *const *group, unsigned count)
     for (unsigned i = 0; i < count; i++)
         if (group[i]->head.kind != PX_WIRE_NOTIFY_TURN)
             return true;
-    return false;
+    return count == 0; /* what a batch has put that goes on in the next group */
 }
 
 static int commit_group(struct pxi_keeper *keeper, struct pxi_task **group, unsigned count)
@@ -278,7 +314,7 @@ int pxi_tasks_turn(struct pxi_keeper *keeper)
         if (all++ == 0 && (error = tell_rest(keeper)) != 0)
             return error;
         task->result = put_into_group(keeper, task);
-        if (task->result == PX_E_AGAIN && count > 0) { /* touches what the group touches: the next group */
+        if (task->result == PX_E_AGAIN && (count > 0 || task->batch)) { /* touches what the group touches: the next group */
             error = commit_group(keeper, group, count);
             if (!error)
                 error = tell_rest(keeper);

@@ -282,6 +282,39 @@ START_TEST(a_create_is_answered_when_it_is_watched)
 END_TEST
 
 /* A value that waits in the queue is older than the alert that is created now, and does not concern it. */
+START_TEST(a_batch_is_made_of_alerts)
+{
+    static struct px_alert batch[60], stored;
+    static struct px_alert_result results[60];
+
+    start_evaluator();
+    start_keeper(NULL);
+    for (unsigned i = 0; i < 60; i++)
+        batch[i] = alert_of(i + 1);
+    batch[7].rule.condition[0].level[0] = 'x'; /* wrong by itself */
+    batch[9] = batch[8];                       /* named twice */
+    ck_assert_int_eq(px_reader_alert_batch(reader, batch, 60, results), 0);
+    for (unsigned i = 0; i < 60; i++)
+        ck_assert_int_eq(results[i].result, i == 7 ? PX_E_INVALID : i == 9 ? PX_E_EXISTS : i < 52 ? 0 : PX_E_LIMIT);
+    ck_assert(results[51].alert.id.lo == 52 && results[51].alert.version == 1);
+    ck_assert_int_eq(px_reader_alert_batch(reader, batch, 60, results), 0);
+    ck_assert(results[0].result == PX_E_EXISTS && results[0].alert.id.lo == 1 && results[59].result == PX_E_LIMIT);
+    ck_assert_int_eq(px_reader_alert_batch(reader, batch, 0, results), PX_E_INVALID);
+
+    ck_assert_int_eq(px_reader_alert_pause(reader, "anna", batch[0].id, 1, &stored), 0);
+    ck_assert(stored.state == PX_ALERT_PAUSED && stored.version == 2);
+    ck_assert_int_eq(px_reader_alert_pause(reader, "anna", batch[0].id, 1, &stored), PX_E_PRECONDITION);
+    strcpy(stored.rule.condition[0].level, "200");
+    ck_assert_int_eq(px_reader_alert_update(reader, &stored, &stored), 0);
+    ck_assert(stored.version == 3 && stored.state == PX_ALERT_PAUSED);
+    ck_assert_int_eq(px_reader_alert_resume(reader, "anna", batch[0].id, 0, &stored), 0);
+    ck_assert(stored.state == PX_ALERT_ARMED && strcmp(stored.rule.condition[0].level, "200") == 0);
+    ck_assert_int_eq(px_reader_alert_rearm(reader, "berta", batch[0].id, 0, &stored), PX_E_NOT_FOUND);
+    stop_keeper();
+    stop_evaluator();
+}
+END_TEST
+
 START_TEST(an_alert_hears_nothing_from_before)
 {
     start_keeper(NULL);
@@ -618,6 +651,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 100);
     tcase_add_test(tcase, a_create_is_answered_when_it_is_watched);
+    tcase_add_test(tcase, a_batch_is_made_of_alerts);
     tcase_add_test(tcase, an_alert_hears_nothing_from_before);
     tcase_add_test(tcase, a_fire_is_told_once);
     tcase_add_test(tcase, a_new_region_is_seeded);
