@@ -127,6 +127,18 @@ START_TEST(makes_many_alerts)
 }
 END_TEST
 
+/* What waits is told in tests/integration/60_alerts_test.py, where a keeper publishes it. */
+START_TEST(tells_that_nothing_waits)
+{
+    ck_assert_int_eq(get("/api/v1/assets/BTC-USDT/alert-depth?source=mid&limit=5"), 200);
+    ck_has("\"source\":\"mid\",\"price\":null,\"above\":{\"levels\":[],\"more\":false},\"below\":{\"levels\":[],\"more\":false}}");
+    ck_assert_int_eq(get("/api/v1/assets/XX-YY/alert-depth"), 404);
+    ck_assert_int_eq(get("/api/v1/assets/BTC-USDT/alert-depth?source=close&limit=32"), 422);
+    ck_has("?source");
+    ck_has("?limit");
+}
+END_TEST
+
 START_TEST(repeats_a_create)
 {
     char first[64], second[64];
@@ -160,6 +172,7 @@ int main(void)
     tcase_add_test(tests, makes_and_deletes_alerts);
     tcase_add_test(tests, changes_alerts);
     tcase_add_test(tests, makes_many_alerts);
+    tcase_add_test(tests, tells_that_nothing_waits);
     tcase_add_test(tests, repeats_a_create);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);

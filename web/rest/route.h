@@ -20,6 +20,7 @@ enum px_access {
     X(GET, "/api/v1/status", PUBLIC, pxi_get_status)                                                                   \
     X(GET, "/api/v1/assets", PUBLIC, pxi_get_assets)                                                                   \
     X(GET, "/api/v1/assets/*", PUBLIC, pxi_get_asset)                                                                  \
+    X(GET, "/api/v1/assets/*/alert-depth", PUBLIC, pxi_get_alert_depth)                                                \
     X(GET, "/api/v1/prices", PUBLIC, pxi_get_prices)                                                                   \
     X(GET, "/api/v1/prices/*", PUBLIC, pxi_get_price)                                                                  \
     X(GET, "/api/v1/averages/*", PUBLIC, pxi_get_averages)                                                             \
