@@ -122,6 +122,43 @@ async function crossingFires(page) {
   await page.locator('#fire-list li', { hasText: 'crossing' }).first().waitFor();
 }
 
+// Kinds with other fields than one level; that they are kept is the engine's answer.
+async function everyKindHasItsFields(page) {
+  const last = (await text(page, '#chart-last')).replaceAll(',', '');
+  await page.selectOption('#form-op', 'inside_channel');
+  assert.ok(await page.isVisible('#form-upper'));
+  await page.fill('#form-upper', (Number(last) * 3).toFixed(2));
+  await page.selectOption('#form-frequency', 'every_time');
+  await page.click('.more summary');
+  await page.fill('#form-cooldown', '1h');
+  await alertIsSet(page, 'inside_channel', (Number(last) * 2).toFixed(2), 'a channel');
+  await page.fill('#form-cooldown', '');
+  await page.click('.more summary');
+  await page.selectOption('#form-frequency', 'once');
+  await alertIsSet(page, 'moving_up_pct', '50', 'a rise');
+  assert.ok(await page.isVisible('#form-window'));
+  await page.selectOption('#form-op', 'stale');
+  assert.equal(await page.isVisible('#form-level'), false);
+  await page.fill('#form-name', 'silence');
+  await picture(page, 'every-kind');
+  await page.click('#form-create');
+  await page.locator('#alert-list li', { hasText: 'silence' }).waitFor();
+}
+
+async function alertIsPaused(page) {
+  const row = page.locator('#alert-list li', { hasText: 'a rise' });
+  await row.locator('.act[aria-label^="Pause"]').click();
+  await row.locator('.badge.paused').waitFor();
+  await row.locator('.act[aria-label^="Resume"]').click();
+  await row.locator('.badge.armed').waitFor();
+}
+
+async function depthIsDrawn(page) {
+  const last = (await text(page, '#chart-last')).replaceAll(',', '');
+  await alertIsSet(page, 'crossing_up', (Number(last) * 1.001).toFixed(last.split('.')[1]?.length ?? 0), 'depth');
+  await page.locator('#depth span').first().waitFor({ state: 'attached' });
+}
+
 async function clickSetsTheLevel(page) {
   await page.fill('#form-level', '');
   await page.click('#chart', { position: { x: 200, y: 150 } });
@@ -175,7 +212,7 @@ async function fitsAPhone() {
   await page.context().close();
 }
 
-const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard,
+const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, everyKindHasItsFields, alertIsPaused, depthIsDrawn, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard,
   comesBackAfterALoss];
 let failed = 0;
 let page;

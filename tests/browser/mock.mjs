@@ -147,13 +147,24 @@ class Mock {
     if (path === '/status') return json(res, { version: '0.1.0', epoch: 'k3' });
     if (path === '/assets') return json(res, { assets: this.assets.map((a) => ({ symbol: a.symbol, decimals: a.decimals, state: 'active' })), next_cursor: null });
     if (path === '/prices') return json(res, { prices: query.get('symbols').split(',').map((s) => this.bySymbol.get(s)).filter(Boolean).map(quote) });
+    if (path.endsWith('/alert-depth')) return this.depth(res, decodeURIComponent(path.split('/')[2]));
     if (path.startsWith('/candles/')) return this.candles(res, decodeURIComponent(path.slice(9)), query);
     if (!path.startsWith('/alerts')) return problem(res, 404, 'not_found', 'No such path');
     if (req.headers['x-api-key'] !== this.key) return problem(res, 401, 'unauthorized', 'A key is needed');
+    const verb = /^\/alerts\/(\w+):(pause|resume|rearm)$/.exec(path);
+    if (verb) return json(res, Object.assign(this.alerts.get(verb[1]), { state: verb[2] === 'pause' ? 'paused' : 'armed' }));
     if (req.method === 'POST') return this.create(res, JSON.parse(text));
     if (req.method === 'GET') return json(res, { alerts: [...this.alerts.values()], next_cursor: null });
     if (!this.alerts.delete(path.slice(8))) return problem(res, 404, 'unknown_alert', 'Unknown alert');
     return res.writeHead(204).end();
+  }
+
+  // Thousands of others' alerts on both sides of the price, the more the rounder the level.
+  depth(res, symbol) {
+    const a = this.bySymbol.get(symbol);
+    if (!a) return problem(res, 404, 'unknown_symbol', 'Unknown symbol');
+    const side = (sign) => ({ levels: Array.from({ length: 12 }, (_, i) => ({ level: f(a, a.p * (1 + sign * (i + 1) * 0.0006)), count: 1 + ((i * 7919) % 13) ** 2 })), more: true });
+    return json(res, { symbol, source: 'last', price: f(a, a.p), above: side(1), below: side(-1) });
   }
 
   candles(res, symbol, query) {
@@ -172,7 +183,8 @@ class Mock {
   }
 
   create(res, body) {
-    const level = body.condition?.level ?? '';
+    const one = body.condition || {};
+    const level = one.level ?? one.lower ?? one.amount ?? '1';
     const wrong = !/^-?\d+(\.\d+)?$/.test(level) ? 'must be a decimal' : Number(level) <= 0 ? 'must be greater than 0' : '';
     if (wrong) return problem(res, 422, 'validation', 'The alert is not valid', [{ pointer: '/condition/level', detail: wrong }]);
     const alert = { id: `al_${randomBytes(13).toString('hex')}`, frequency: 'once', ...body, state: 'armed', version: 1, created_at: now(), last_fired_at: null, fires: 0 };
@@ -245,7 +257,7 @@ class Mock {
     const { op, level } = alert.condition;
     const { prev } = alert;
     alert.prev = a.p;
-    if (alert.state !== 'armed' || !holds[op](prev, Number(level), a.p)) return;
+    if (alert.state !== 'armed' || !holds[op]?.(prev, Number(level), a.p)) return;
     alert.fires++;
     alert.last_fired_at = now();
     if (alert.frequency === 'once') alert.state = 'fired';

@@ -8,16 +8,30 @@ const mostListed = 300;
 const toastTime = 12000;
 const mostToasts = 4;
 
-// Values of the API, words and marks for people; the order is that of the menu, which has the first four.
+// Values of the API, words and marks for people, and which fields each takes.
 const ops = [
-  ['crossing_up', 'crosses up', '↑'], ['crossing_down', 'crosses down', '↓'],
-  ['greater_or_equal', 'is at or above', '≥'], ['less_or_equal', 'is at or below', '≤'],
-  ['greater_than', 'is above', '>'], ['less_than', 'is below', '<'],
+  ['crossing_up', 'crosses up', '↑', 'level'], ['crossing_down', 'crosses down', '↓', 'level'], ['crossing', 'crosses', '↕', 'level'],
+  ['greater_or_equal', 'is at or above', '≥', 'level'], ['less_or_equal', 'is at or below', '≤', 'level'],
+  ['greater_than', 'is above', '>', 'level'], ['less_than', 'is below', '<', 'level'],
+  ['entering_channel', 'enters a channel', '⇥', 'channel'], ['exiting_channel', 'leaves a channel', '⇤', 'channel'],
+  ['inside_channel', 'is inside of a channel', '∈', 'channel'], ['outside_channel', 'is outside of a channel', '∉', 'channel'],
+  ['moving_up', 'rises by', '↗', 'move'], ['moving_down', 'falls by', '↘', 'move'],
+  ['moving_up_pct', 'rises by percent', '↗', 'move'], ['moving_down_pct', 'falls by percent', '↘', 'move'],
+  ['stale', 'is silent', '…', 'stale'],
 ];
+const sources = [['last', 'last price'], ['bid', 'bid'], ['ask', 'ask'], ['mid', 'mid'], ['twap_1m', '1 min average'], ['twap_5m', '5 min average'],
+  ['twap_15m', '15 min average'], ['close', 'close of a bar']];
+const frequencies = [['once', 'once'], ['every_time', 'every time'], ['once_per_minute', 'once a minute'], ['once_per_bar', 'once a bar'],
+  ['once_per_bar_close', 'at the close of a bar']];
+const bars = ['1m', '5m', '15m', '1h', '4h', '1d'];
+const windows = { move: ['1m', '5m', '15m', '1h'], stale: ['10s', '30s', '1m', '5m', '1h'] };
+const acts = { pause: ['‖', 'Pause'], resume: ['▶', 'Resume'], rearm: ['↻', 'Arm again'], test: ['✉', 'Send a test to its channels'] };
+const fieldOf = { lower: 'level', amount: 'level', abs: 'hysteresis', pct: 'hysteresis' }; // The API's names that share a field here.
 const spellings = { '>=': 'greater_or_equal', '<=': 'less_or_equal', '>': 'greater_than', '<': 'less_than' };
 
 const known = (op) => ops.find(([id]) => id === (spellings[op] || op));
 const opWords = (op) => known(op)?.[1] || String(op).replaceAll('_', ' ');
+const shapeOf = (op) => known(op)?.[3] || 'level';
 const opMark = (op) => known(op)?.[2] || '•';
 const byId = (id) => document.getElementById(id);
 
@@ -38,10 +52,14 @@ function compares({ op, level }) {
   return `${opWords(op)} ${group(level ?? '')}`.trim();
 }
 
-function levelOf({ condition = {} }) {
-  if (condition.level !== undefined) return group(condition.level);
-  if (condition.lo !== undefined) return `${group(condition.lo)} – ${group(condition.hi)}`;
-  return condition.amount ? `${condition.amount} in ${condition.window}` : condition.window || '';
+function conditionText({ op, level, lower, upper, amount, window }) {
+  if (lower !== undefined) return `${group(lower)} – ${group(upper)}`;
+  if (amount !== undefined) return `${group(amount)}${String(op).endsWith('_pct') ? ' %' : ''} in ${window}`;
+  return level === undefined ? window || '' : group(level);
+}
+
+function levelOf({ condition, all_of: all }) {
+  return all ? all.map((c) => `${opMark(c.op)} ${conditionText(c)}`).join(' and ') : conditionText(condition || {});
 }
 
 export class Alerts extends EventTarget {
@@ -53,7 +71,11 @@ export class Alerts extends EventTarget {
     this.symbol = '';
     this.form = byId('alert-form');
     this.level = byId('form-level');
-    byId('form-op').append(...ops.slice(0, 4).map(([value, words]) => new Option(words, value)));
+    byId('form-op').append(...ops.map(([value, words]) => new Option(words, value)));
+    byId('form-source').append(...sources.map(([value, words]) => new Option(words, value)));
+    byId('form-frequency').append(...frequencies.map(([value, words]) => new Option(words, value)));
+    byId('form-bar').append(...bars.map((bar) => new Option(bar, bar)));
+    this.shape();
     this.listen();
     this.draw();
     this.drawFires();
@@ -64,6 +86,7 @@ export class Alerts extends EventTarget {
       event.preventDefault();
       this.create();
     });
+    ['form-op', 'form-source', 'form-frequency'].forEach((id) => byId(id).addEventListener('change', () => this.shape()));
     this.level.addEventListener('input', () => {
       this.touched = true;
       this.clearErrors();
@@ -78,6 +101,23 @@ export class Alerts extends EventTarget {
     });
     byId('sound').addEventListener('click', (event) => this.toggleSound(event.currentTarget));
     byId('notify').addEventListener('click', (event) => this.toggleNotify(event.currentTarget));
+  }
+
+  // Shows the fields that the chosen operator has.
+  shape() {
+    const { op, source, frequency, window } = this.form.elements;
+    const shape = shapeOf(op.value);
+    const show = (part, shown) => (this.form.querySelector(`[data-part="${part}"]`).hidden = !shown);
+    show('level', shape !== 'stale');
+    show('upper', shape === 'channel');
+    show('window', shape in windows);
+    show('source', shape === 'level' || shape === 'channel');
+    show('bar', frequency.value.startsWith('once_per_bar') || source.value === 'close');
+    byId('form-level-name').textContent = { channel: 'Lower', move: op.value.endsWith('_pct') ? 'Percent' : 'Amount' }[shape] || 'Level';
+    byId('form-level-hint').hidden = shape === 'move';
+    const choice = windows[shape] || [];
+    if (choice.join() !== [...window.options].map((o) => o.value).join()) window.replaceChildren(...choice.map((w) => new Option(w, w)));
+    if (shape === 'move' && !this.touched) this.level.value = '';
   }
 
   keyError(text) {
@@ -130,7 +170,8 @@ export class Alerts extends EventTarget {
   showProblem(problem) {
     const rest = [];
     for (const { pointer = '', detail } of problem.errors) {
-      const name = pointer.split('/').pop();
+      const last = pointer.split('/').pop();
+      const name = fieldOf[last] || last;
       const field = this.form.elements[name];
       const place = this.form.querySelector(`.error[data-for="${CSS.escape(name)}"]`);
       if (!field || !place) {
@@ -138,6 +179,7 @@ export class Alerts extends EventTarget {
         continue;
       }
       field.setAttribute('aria-invalid', 'true');
+      if (field.closest('details')) field.closest('details').open = true;
       place.textContent = detail;
       place.hidden = false;
     }
@@ -159,7 +201,7 @@ export class Alerts extends EventTarget {
       this.draw();
       // A fire may overtake the answer to its own creation; then the answer's state is already old.
       if (this.fires.some((f) => f.alert_id === alert?.id)) this.load();
-      byId('form-done').textContent = `Set: ${this.symbol} ${compares({ op: byId('form-op').value, level: this.level.value.trim() })}`;
+      byId('form-done').textContent = `Set: ${this.symbol} ${opWords(byId('form-op').value)} ${levelOf(alert || { condition: {} })}`;
     } catch (problem) {
       this.showProblem(problem);
       if (problem.status === 401) this.dispatchEvent(new CustomEvent('refused', { detail: problem.message }));
@@ -168,11 +210,29 @@ export class Alerts extends EventTarget {
     }
   }
 
-  // The level goes out as typed (without the thousands' commas): the engine is the judge, and says what is wrong with it.
+  // Numbers go out as typed (without the thousands' commas): the engine is the judge, and says what is wrong with them.
+  condition() {
+    const { op, source, level, upper, window } = this.form.elements;
+    const plain = (field) => field.value.trim().replaceAll(',', '');
+    const shape = shapeOf(op.value);
+    if (shape === 'stale') return { op: op.value, window: window.value };
+    if (shape === 'move') return { op: op.value, amount: plain(level), window: window.value };
+    const from = source.value === 'last' ? {} : { source: source.value };
+    if (shape === 'channel') return { op: op.value, ...from, lower: plain(level), upper: plain(upper) };
+    return { op: op.value, ...from, level: plain(level) };
+  }
+
   body() {
-    const { op, level, name } = this.form.elements;
-    const body = { symbol: this.symbol, condition: { op: op.value, level: level.value.trim().replaceAll(',', '') } };
-    if (name.value.trim()) body.name = name.value.trim();
+    const fields = this.form.elements;
+    const body = { symbol: this.symbol, condition: this.condition() };
+    const said = (name) => fields[name].value.trim();
+    for (const name of ['name', 'cooldown', 'message']) if (said(name)) body[name] = said(name);
+    if (said('frequency') !== 'once') body.frequency = said('frequency');
+    if (!fields.bar.closest('label').hidden) body.bar = said('bar');
+    const hysteresis = said('hysteresis').replaceAll(',', '');
+    if (hysteresis) body.hysteresis = hysteresis.endsWith('%') ? { pct: hysteresis.slice(0, -1).trim() } : { abs: hysteresis };
+    if (said('max_fires')) body.max_fires = Number(said('max_fires'));
+    if (said('expires_at')) body.expires_at = new Date(said('expires_at')).toISOString();
     return body;
   }
 
@@ -189,8 +249,9 @@ export class Alerts extends EventTarget {
   // The alerts of one symbol that have a level, for the chart.
   linesFor(symbol) {
     return [...this.list.values()]
-      .filter((a) => a.symbol === symbol && isDecimal(a.condition?.level))
-      .map((a) => ({ level: a.condition.level, title: `${opMark(a.condition.op)} ${(a.name || '').slice(0, 16)}`.trim(), armed: a.state === 'armed' }));
+      .filter((a) => a.symbol === symbol)
+      .flatMap((a) => (a.all_of || [a.condition || {}]).flatMap((c) => [c.level, c.lower, c.upper].filter(isDecimal)
+        .map((level) => ({ level, title: `${opMark(c.op)} ${(a.name || '').slice(0, 16)}`.trim(), armed: ['armed', 'waiting', 'cooling'].includes(a.state) }))));
   }
 
   draw() {
@@ -203,7 +264,7 @@ export class Alerts extends EventTarget {
       byId('alert-list').replaceChildren(...rows.slice(0, mostListed).map((a) => this.alertRow(a)), ...(more ? [node('li', 'none', more)] : []));
       this.drawn = print;
     }
-    const armed = rows.filter((a) => a.state === 'armed').length;
+    const armed = rows.filter((a) => ['armed', 'waiting', 'cooling'].includes(a.state)).length;
     byId('alert-count').textContent = rows.length ? `${armed} armed of ${rows.length}` : '';
     this.dispatchEvent(new CustomEvent('lines'));
   }
@@ -219,10 +280,10 @@ export class Alerts extends EventTarget {
     const row = node('li', '');
     row.dataset.id = alert.id;
     const what = node('div', 'what num');
-    const op = alert.condition?.op;
-    const mark = node('span', 'mark', opMark(op));
+    const op = alert.all_of ? '' : alert.condition?.op;
+    const mark = node('span', 'mark', alert.all_of ? '' : opMark(op));
     mark.setAttribute('role', 'img');
-    mark.setAttribute('aria-label', opWords(op));
+    mark.setAttribute('aria-label', alert.all_of ? 'all of' : opWords(op));
     what.append(this.symbolButton(alert.symbol), mark, levelOf(alert));
     const source = (alert.condition?.source || 'last').replace('last', '');
     const often = (alert.frequency || 'once').replace(/^once$/, '');
@@ -232,9 +293,36 @@ export class Alerts extends EventTarget {
     sub.append(node('span', `badge ${alert.state}`, alert.state), facts);
     sub.title = facts;
     const side = node('div', 'side');
-    side.append(this.removeButton(alert));
+    side.append(...this.actButtons(alert), this.removeButton(alert));
     row.append(what, sub, side);
     return row;
+  }
+
+  // What its state allows.
+  actButtons(alert) {
+    const over = ['fired', 'expired'].includes(alert.state);
+    const verbs = [over ? 'rearm' : alert.state === 'paused' ? 'resume' : 'pause', ...(alert.channels?.length ? ['test'] : [])];
+    return verbs.map((verb) => {
+      const button = node('button', 'act', acts[verb][0]);
+      button.type = 'button';
+      button.title = acts[verb][1];
+      button.setAttribute('aria-label', `${acts[verb][1]}: ${alert.name || alert.symbol}`);
+      button.addEventListener('click', () => this.act(alert, verb, button));
+      return button;
+    });
+  }
+
+  async act(alert, verb, button) {
+    button.disabled = true;
+    try {
+      const answer = await api.actOnAlert(alert.id, verb);
+      if (verb === 'test') this.toast('Sent', `${answer.deliveries.length} test notification${answer.deliveries.length === 1 ? '' : 's'}`, 'plain', 5000);
+      else this.list.set(alert.id, answer);
+      this.draw();
+    } catch (problem) {
+      this.toast('Not done', problem.message, 'plain', 6000);
+    }
+    button.disabled = false;
   }
 
   // Deleting asks once, in place: the button itself turns into the question.

@@ -112,6 +112,12 @@ export class PriceChart extends EventTarget {
     if (at > 0) this.dispatchEvent(new CustomEvent('level', { detail: at.toFixed(this.decimals ?? 2) }));
   }
 
+  // The height of a price in pixels; null when it is not on the chart.
+  heightOf(value) {
+    const y = this.chart && this.bars.size > 0 ? this.candles.priceToCoordinate(value) : null;
+    return y !== null && y >= 0 && y <= this.box.clientHeight - 28 ? y : null;
+  }
+
   say(text) {
     const empty = document.getElementById('chart-empty');
     empty.textContent = text;

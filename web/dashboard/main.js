@@ -6,6 +6,7 @@ import { Feed } from './feed.js';
 import { Market, Spark } from './market.js';
 import { PriceTable } from './table.js';
 import { PriceChart, intervals } from './chart.js';
+import { Depth } from './depth.js';
 import { Alerts } from './alerts.js';
 
 const byId = (id) => document.getElementById(id);
@@ -19,6 +20,7 @@ const words = { connecting: 'connecting', open: 'live', waiting: 'offline', clos
 const market = new Market();
 const table = new PriceTable(market);
 const chart = new PriceChart();
+const depth = new Depth((value) => chart.heightOf(value));
 const alerts = new Alerts();
 const feed = new Feed(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws/v1`);
 let view = [];
@@ -58,6 +60,7 @@ function choose(symbol) {
   table.selected = symbol;
   table.schedule();
   chart.show(symbol, row.decimals);
+  depth.show(symbol);
   alerts.choose(row);
   chart.drawLines(alerts.linesFor(symbol));
   showChosen(row);
