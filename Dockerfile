@@ -8,14 +8,14 @@ COPY px ./px
 COPY debian/control ./debian/control
 RUN ./px packages && rm -rf /var/lib/apt/lists/*
 COPY . .
-RUN ./px build release pxengine && strip build/release/bin/pxengine
+RUN ./px build release pxengine pxctl && strip build/release/bin/pxengine build/release/bin/pxctl
 
 FROM debian:bookworm-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates libcivetweb1 libcurl4 libjansson4 librocksdb7.8 libssl3 liburcu8 libwslay1 libyaml-0-2 zlib1g \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --system --home-dir /var/lib/pxengine --create-home --shell /usr/sbin/nologin pxengine
-COPY --from=build /src/build/release/bin/pxengine /usr/bin/pxengine
+COPY --from=build /src/build/release/bin/pxengine /src/build/release/bin/pxctl /usr/bin/
 COPY etc/pxengine.yaml /etc/pxengine/pxengine.yaml
 USER pxengine
 VOLUME /var/lib/pxengine

@@ -94,6 +94,8 @@ struct px_trade {
     uint32_t spare;
 };
 
+#define PX_TRADE_LATE 0x4000 /* in px_trade.flags: it came too late, and is in no candle */
+
 /* px_trade.sequence of a tick: where it stood in the ring of which region. Imported trades have that of region 0. */
 static inline uint64_t px_trade_sequence(uint64_t generation, uint64_t position)
 {

@@ -20,8 +20,6 @@
 
 struct px_hist; /* opaque */
 
-#define PX_TRADE_LATE 0x4000 /* in px_trade.flags: came after its minute was final, and is in no candle */
-
 /* Opens or makes <data>/hist, numbers all assets and venues of the configuration and brings the open blocks back. A
  * folder of an older layout is set aside as hist.old. PX_E_IO, PX_E_MEMORY, PX_E_TOO_LARGE. May take some seconds after
  * a crash. `names` must outlive it. */

@@ -151,6 +151,20 @@ static int from_rows(const struct px_hist *hist, uint32_t stored, struct pxi_que
     return pxi_walk_close(&walk);
 }
 
+/* An asset without a minute may have days that were imported: rows are final. */
+static int64_t final_of(const struct px_hist *hist, uint32_t stored, int64_t final_ns)
+{
+    pthread_mutex_t *lock = (pthread_mutex_t *)&hist->lock;
+
+    if (final_ns != INT64_MIN)
+        return final_ns;
+    pthread_mutex_lock(lock);
+    for (unsigned level = 0; level < PXI_LEVELS && hist->candles[stored].shown; level++)
+        final_ns = PX_MAX(final_ns, hist->candles[stored].shown_end_ns[level]);
+    pthread_mutex_unlock(lock);
+    return final_ns;
+}
+
 int px_hist_candles(const struct px_hist *hist, px_asset_id asset, uint32_t interval_s, bool partial, int64_t final_ns,
                     const struct px_range *range, struct px_candle *candles, struct px_page *pagep, int64_t *priorp)
 {
@@ -158,10 +172,10 @@ int px_hist_candles(const struct px_hist *hist, px_asset_id asset, uint32_t inte
     int error;
 
     memset(pagep, 0, sizeof *pagep);
-    pagep->final_ns = final_ns;
     *priorp = PX_PRICE_NONE;
     if (asset >= hist->assets || range->limit == 0 || range->limit > PX_PAGE_MAX || !interval_ok(interval_s))
         return PX_E_INVALID;
+    pagep->final_ns = final_ns = final_of(hist, hist->stored[asset], final_ns);
     struct pxi_query query = {
         .interval_s = interval_s, .limit = range->limit, .width_ns = interval_s * PX_NS_PER_S, .final_ns = final_ns,
         .opens_before_ns = range->opens_before_ns != 0 ? range->opens_before_ns : INT64_MAX};

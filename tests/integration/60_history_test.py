@@ -205,6 +205,7 @@ def check_ticks(engine, model, what):
     want = sorted((instant(t), i, decimal(p, 2), decimal(s, 4), q) for i, (t, p, s, q) in enumerate(model.all))
     assert [(t["time"], t["price"], t["size"], t["quarantined"]) for t in got] == [(t, p, s, q) for t, _, p, s, q in want], what
     assert len({t["trade_id"] for t in got}) == len(model.all), what
+    assert sum(t["late"] for t in got) == model.late, what
     assert not [t for t in ticks(engine) if t["quarantined"]] and len(ticks(engine)) == len(model.all) - model.quarantined
     print(f"ok {what}: {len(got)} ticks, {model.quarantined} of them quarantined, {model.late} late")
 
@@ -248,7 +249,7 @@ def check_http(engine):
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == 100 and rows[0]["t"] == body["t"][0] and [row["c"] for row in rows] == body["c"]
     assert [row["twap"] or None for row in rows] == body["twap"] and rows[0]["final"] == "true"
-    for path, columns in (("ticks/BTC-USD?start=0&limit=100", "time,recv_time,price,size,venue,seq,trade_id,quarantined"),
+    for path, columns in (("ticks/BTC-USD?start=0&limit=100", "time,recv_time,price,size,venue,seq,trade_id,quarantined,late"),
                           ("averages/BTC-USD?interval=1m&start=0&limit=100", "t,twap,vwap,coverage,final")):
         text = engine.request("GET", "/api/v1/" + path, headers={"Accept": "text/csv"}, raw=True)[1]
         assert text.splitlines()[0] == columns and len(text.splitlines()) == 101, text[:200]

@@ -1,4 +1,6 @@
 # History, against a model, over REST.
-add_test(NAME integration.60_history COMMAND ${CMAKE_CURRENT_LIST_DIR}/60_history_test.py)
-set_tests_properties(integration.60_history PROPERTIES LABELS integration SKIP_RETURN_CODE 77 TIMEOUT 180
-  ENVIRONMENT PX_BIN=${CMAKE_BINARY_DIR}/bin)
+foreach(name 60_history 61_pxctl)
+  add_test(NAME integration.${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/${name}_test.py)
+  set_tests_properties(integration.${name} PROPERTIES LABELS integration SKIP_RETURN_CODE 77 TIMEOUT 180
+    ENVIRONMENT PX_BIN=${CMAKE_BINARY_DIR}/bin)
+endforeach()

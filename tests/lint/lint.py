@@ -44,7 +44,7 @@ CONFINED = {
     r"urcu": (None, ("engine/supervisor", "the supervisor forks, so it has no liburcu")),
     r"yaml\.h": (("base", "tests"), "configuration is read in base/config*.c alone"),
     r"civetweb\.h": (("web", "tests"), "HTTP is web's"),
-    r"curl/": (("engine/notify", "tests"), "what goes out goes through notify"),
+    r"curl/": (("engine/notify", "tools/pxctl", "tests"), "what goes out of the engine goes through notify"),
     r"wslay/": (("net", "tests"), "WebSocket framing is net's"),
 }
 

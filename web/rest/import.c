@@ -13,14 +13,14 @@
 
 #define COLUMNS_MAX 16
 
-enum field { TIME, RECV_TIME, PRICE, SIZE, TRADE_ID, QUARANTINED, OPEN, HIGH, LOW, CLOSE, VOLUME, COUNT, TWAP, VWAP, FINAL,
+enum field { TIME, RECV_TIME, PRICE, SIZE, TRADE_ID, QUARANTINED, LATE, OPEN, HIGH, LOW, CLOSE, VOLUME, COUNT, TWAP, VWAP, FINAL,
              FILLED, FIELDS };
 
 static const struct {
     const char *tick, *candle; /* what the column is called; NULL: not among them */
 } names[FIELDS] = {
     [TIME] = {"time", "t"}, [RECV_TIME] = {"recv_time", NULL}, [PRICE] = {"price", NULL}, [SIZE] = {"size", NULL},
-    [TRADE_ID] = {"trade_id", NULL}, [QUARANTINED] = {"quarantined", NULL}, [OPEN] = {NULL, "o"}, [HIGH] = {NULL, "h"},
+    [TRADE_ID] = {"trade_id", NULL}, [QUARANTINED] = {"quarantined", NULL}, [LATE] = {"late", NULL}, [OPEN] = {NULL, "o"}, [HIGH] = {NULL, "h"},
     [LOW] = {NULL, "l"}, [CLOSE] = {NULL, "c"}, [VOLUME] = {NULL, "v"}, [COUNT] = {NULL, "n"}, [TWAP] = {NULL, "twap"},
     [VWAP] = {NULL, "vwap"}, [FINAL] = {NULL, "final"}, [FILLED] = {NULL, "filled"},
 };
@@ -36,7 +36,7 @@ struct import {
     struct px_trade *trades;
     struct px_candle *candles;
     uint32_t count;
-    uint64_t skipped; /* quarantined, filled, not final */
+    uint64_t skipped; /* quarantined, late; filled, not final */
     struct px_import_report report;
 };
 
@@ -164,7 +164,7 @@ static void take_tick(struct px_request *request, struct import *import)
 {
     struct px_trade trade = {.venue = PX_VENUE_NONE};
 
-    if (px_text_is(import->cell[QUARANTINED], "true")) {
+    if (px_text_is(import->cell[QUARANTINED], "true") || px_text_is(import->cell[LATE], "true")) {
         import->skipped++;
         return;
     }

@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "web/rest/request_private.h"
 
-#define TICK_BYTES_MAX 360
+#define TICK_BYTES_MAX 380
 #define RING_BATCH     128
 
 struct page {
@@ -169,11 +169,17 @@ static void cell_quarantined(struct px_request *request, const struct page *page
     px_json_bool(pxi_json(request), trade->flags & PX_TICK_QUARANTINED);
 }
 
+static void cell_late(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    px_json_bool(pxi_json(request), trade->flags & PX_TRADE_LATE);
+}
+
 static const struct {
     const char *name;
     cell *write;
 } columns[] = {{"time", cell_time}, {"recv_time", cell_recv_time}, {"price", cell_price}, {"size", cell_size},
-               {"venue", cell_venue}, {"seq", cell_seq}, {"trade_id", cell_trade_id}, {"quarantined", cell_quarantined}};
+               {"venue", cell_venue}, {"seq", cell_seq}, {"trade_id", cell_trade_id}, {"quarantined", cell_quarantined},
+               {"late", cell_late}};
 
 /* ---- the answer ---- */
 
@@ -233,14 +239,14 @@ static void write_csv(struct px_request *request, const struct page *page)
         pxi_link_next(request, cursor);
 }
 
-/* A trade is known by its time and sequence, and never changes. */
+/* A trade is known by its time and sequence; all that it may be found to be is late. */
 static bool known_already(struct px_request *request, const struct page *page, bool csv)
 {
     uint64_t hash = pxi_mix(page->asset, (uint64_t)page->more << 2 | (uint64_t)page->range.descending << 1 | csv);
     char etag[24];
 
     for (uint32_t i = 0; i < page->count; i++)
-        hash = pxi_mix(pxi_mix(hash, (uint64_t)page->trades[i].time_ns), page->trades[i].sequence);
+        hash = pxi_mix(pxi_mix(hash, (uint64_t)page->trades[i].time_ns), page->trades[i].sequence ^ page->trades[i].flags);
     snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long)hash);
     request->answer.cache = "public, max-age=1";
     return pxi_not_modified(request, etag);
