@@ -75,7 +75,7 @@ struct px_config_notify {
 };
 
 struct px_config_history { /* how long it is kept, in days */
-    uint32_t ticks, candles_1s, candles_1m;
+    uint32_t ticks, candles_1s, candles_1m, candles_5m, candles_1h;
 };
 
 struct px_config {

@@ -47,7 +47,11 @@ static const struct pxi_key history[] = {
     {"candles_1s", PXI_DAYS, FIELD(px_config_history, candles_1s), 1, DAYS_MAX, "2d",
      "How far back candles of less than a minute are made; they are made of trades when they are asked for."},
     {"candles_1m", PXI_DAYS, FIELD(px_config_history, candles_1m), 1, DAYS_MAX, "400d",
-     "Candles of one minute, let go by 32 days. Those of 5 minutes, hours and days are kept for ever."},
+     "Candles of one minute, let go by 32 days. Those of days are kept for ever."},
+    {"candles_5m", PXI_DAYS, FIELD(px_config_history, candles_5m), 1, DAYS_MAX, "36500d",
+     "Candles of 5 minutes, and of what is made of them: 15, 30. Let go by days. A hundred years: for ever."},
+    {"candles_1h", PXI_DAYS, FIELD(px_config_history, candles_1h), 1, DAYS_MAX, "36500d",
+     "Candles of an hour, and of 2, 4, 6, 8 and 12. Let go by weeks."},
 };
 
 static const struct pxi_key notify[] = {

@@ -118,6 +118,7 @@ struct pxi_series_level {
     int64_t end_ns;          /* every candle that ends at or before it is a row; INT64_MIN: none is */
     int64_t packed_ns;       /* rows that start before it are of many */
     int64_t fresh_ns;        /* the oldest row of one; INT64_MAX: there is none */
+    int64_t kept_ns;         /* what was before it has been let go */
     struct px_candle at;     /* under way, of candles of the level below; count 0: none */
     struct px_candle before; /* the newest row's; count 0: none */
 };
@@ -184,6 +185,7 @@ int pxi_open_copy(const struct px_hist *hist, uint32_t stored, struct px_trade *
 int pxi_candles_load(struct px_hist *hist, uint32_t stored); /* 1: has been; 0: was already */
 void pxi_candles_put(struct px_hist *hist, uint32_t stored, const struct px_candle *minute);
 int pxi_candles_pack(struct px_hist *hist, uint32_t stored); /* how many rows of many */
+int pxi_candles_retain(struct px_hist *hist, uint32_t stored); /* of how many levels something was let go */
 
 /* ---- walks: over trades (hist_ticks.c) and over candles (candle_walk.c) of one asset ---- */
 

@@ -248,7 +248,7 @@ static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rock
     at->fresh_ns = key ? pxi_rows_time(&rows, key) : INT64_MAX;
     at->packed_ns = key ? span_of(level, at->fresh_ns) : end_ns;
     pxi_hist_touch(hist, stored);
-    if (count > 0)
+    if (count > 0 && end_ns > at->kept_ns) /* else it came when its time was over */
         put_row(hist, &place, level, stored, candles, count);
     free(candles);
 }
@@ -270,4 +270,33 @@ int pxi_candles_pack(struct px_hist *hist, uint32_t stored)
         packed++;
     }
     return packed;
+}
+
+/* ---- what is let go ---- */
+
+/* Whole rows of one asset and level: those of minutes go with those of all assets, by files. */
+static bool let_go(struct px_hist *hist, uint32_t stored, unsigned level, uint32_t keep_days, int64_t newest_ns)
+{
+    struct pxi_series_level *at = &hist->candles[stored].level[level];
+    struct pxi_place place = pxi_candles_place(level, false);
+    uint8_t from[PXI_CANDLE_KEY], to[PXI_CANDLE_KEY];
+    int64_t before_ns = span_of(level, newest_ns - (int64_t)keep_days * 86400 * PX_NS_PER_S);
+
+    if (keep_days == 0 || before_ns <= at->kept_ns || at->end_ns == INT64_MIN)
+        return false;
+    at->kept_ns = before_ns;
+    pxi_place_key(&place, stored, INT64_MIN, 0, from);
+    pxi_place_key(&place, stored, before_ns, 0, to);
+    pxi_delete_range(&hist->db, PXI_HIST_CANDLES, from, to, sizeof from);
+    return true;
+}
+
+int pxi_candles_retain(struct px_hist *hist, uint32_t stored)
+{
+    const struct px_config_history *keep = &px_names_config(hist->names)->history;
+    int64_t newest_ns = PX_MIN(px_wall_now(), hist->newest_ns);
+
+    if (hist->newest_ns == INT64_MIN || newest_ns < 0)
+        return 0;
+    return let_go(hist, stored, 1, keep->candles_5m, newest_ns) + let_go(hist, stored, 2, keep->candles_1h, newest_ns);
 }

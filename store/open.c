@@ -419,7 +419,7 @@ int px_hist_tend(struct px_hist *hist, px_asset_id asset)
         pxi_open_seal(hist, stored);
     int loaded = pxi_candles_load(hist, stored);
     int packed = loaded < 0 ? loaded : pxi_candles_pack(hist, stored);
-    return packed < 0 ? packed : seals + loaded + packed;
+    return packed < 0 ? packed : seals + loaded + packed + pxi_candles_retain(hist, stored);
 }
 
 /*

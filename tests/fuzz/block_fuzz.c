@@ -1,9 +1,10 @@
-/* Any bytes as a block and as a row of candles: nothing outside them is touched, and what is read is written back to
+/* Any bytes as a block, as a row of candles and as records of the journal: nothing outside them is touched, and what is read is written back to
  * the same numbers. The sum is put right, so that the columns are reached. */
 #include <stdlib.h>
 
 #include "store/block.h"
 #include "store/candles.h"
+#include "store/hist_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
@@ -58,6 +59,27 @@ static void as_candles(const uint8_t *bytes, size_t n)
             abort();
 }
 
+/* The trades of a journal row, each told from the one before it: what is read is written back to the same numbers. */
+static void as_records(const uint8_t *bytes, size_t n)
+{
+    struct pxi_bytes from = {bytes, bytes + n, false};
+    struct px_trade trade = {0}, before, again;
+    uint8_t back[PXI_RECORD_MAX];
+
+    while (from.at < from.end) {
+        before = again = trade;
+        pxi_record_take(&from, &trade);
+        if (from.bad)
+            return;
+        struct pxi_bytes once = {back, pxi_record_put(back, &before, &trade), false};
+        if (once.end - back > PXI_RECORD_MAX)
+            abort();
+        pxi_record_take(&once, &again);
+        if (once.bad || once.at != once.end || !same(&trade, &again))
+            abort();
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     uint8_t *sealed = malloc(n + 4);
@@ -68,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     as_block(sealed, n + 4);
     as_candles(sealed, n + 4);
     as_block(bytes, n);
+    as_records(bytes, n);
     free(sealed);
     return 0;
 }

@@ -559,7 +559,7 @@ START_TEST(what_is_old_is_let_go)
     struct px_page page;
     int64_t prior;
 
-    config.history = (struct px_config_history){.ticks = 2, .candles_1s = 1, .candles_1m = 64};
+    config.history = (struct px_config_history){.ticks = 2, .candles_1s = 1, .candles_1m = 64, .candles_5m = 100, .candles_1h = 150};
     for (unsigned i = 0; i < 1000; i++) {
         struct px_trade trade = {.time_ns = NOON + i * 600 * S, .sequence = i, .price = i};
 
@@ -588,6 +588,10 @@ START_TEST(what_is_old_is_let_go)
     ck_assert(left >= 288 && left <= 3 * 144 && got[left - 1].price == 999);
     ck_assert_int_eq(px_hist_candles(hist, 0, 60, false, INT64_MAX, &range, answer, &page, &prior), 0);
     ck_assert(page.count >= 64 * 24 && page.count <= 110 * 24);
+    ck_assert_int_eq(px_hist_candles(hist, 0, 300, false, INT64_MAX, &range, answer, &page, &prior), 0);
+    ck_assert(page.count >= 100 * 24 && page.count <= 105 * 24);
+    ck_assert_int_eq(px_hist_candles(hist, 0, 3600, false, INT64_MAX, &range, answer, &page, &prior), 0);
+    ck_assert(page.count >= 150 * 24 && page.count <= 162 * 24);
     ck_assert_int_eq(px_hist_candles(hist, 0, 86400, false, INT64_MAX, &range, answer, &page, &prior), 0);
     ck_assert_uint_ge(page.count, 199);
     ck_assert_int_eq(px_hist_candles(hist, 0, 1, false, NOON + 8 * DAY, &range, answer, &page, &prior), 0);
