@@ -3,6 +3,7 @@
 
 The engine is stopped in between, so that nothing depends on when the venue begins; what fired is compared price by price.
 """
+import datetime
 import pathlib
 import sys
 import tempfile
@@ -107,6 +108,19 @@ def fires(engine):
     return told
 
 
+def backtest(engine, start):
+    """The same alerts over what was stored meanwhile: the same fires."""
+    end = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    for i, (name, alert, prices, wanted) in enumerate(CASES):
+        if name in ("paused", "stale", "already true"):
+            continue
+        status, answer, _ = engine.request("POST", "/api/v1/alerts:backtest", {"symbol": symbol(i), "start": start, "end": end, **alert}, key=True)
+        got = [float(row["price"]) for row in answer.get("fires", [])]
+        assert status == 200 and answer["complete"] and got == ([prices[-1]] if "hold" in prices else wanted), (name, status, answer)
+    body = {"symbol": symbol(0), "start": end, "end": start, "condition": {"op": ">", "level": "1", "source": "bid"}}
+    assert engine.request("POST", "/api/v1/alerts:backtest", body, key=True)[0] == 422
+
+
 def states(engine):
     return {row["name"]: row["state"] for row in engine.pages("/api/v1/alerts", "alerts")}
 
@@ -120,6 +134,7 @@ def main():
             make_alerts(engine)
             harness.wait_for("what was true already", lambda: fires(engine)["already true"] == [100], 20)
             key = engine.key
+        between = datetime.datetime.now(datetime.timezone.utc).isoformat()
         with harness.Venue("--script", script(folder, True)) as venue:
             engine = engine_over(venue, folder)
             engine.key = key
@@ -137,6 +152,7 @@ def main():
                             "again and again": "waiting"}
                 assert {name: state[name] for name in expected} == expected, state
                 assert len(fires(engine)["stale"]) == 1
+                backtest(engine, between)
     print(f"ok {len(CASES)} kinds of alerts")
 
 

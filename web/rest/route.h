@@ -29,6 +29,7 @@ enum px_access {
     X(POST, "/api/v1/alerts", ALERTS, pxi_post_alert)                                                                  \
     X(GET, "/api/v1/alerts", ALERTS, pxi_get_alerts)                                                                   \
     X(POST, "/api/v1/alerts:batch", ALERTS, pxi_post_alert_batch)                                                      \
+    X(POST, "/api/v1/alerts:backtest", ALERTS, pxi_post_backtest)                                                      \
     X(GET, "/api/v1/alerts/*", ALERTS, pxi_get_alert)                                                                  \
     X(POST, "/api/v1/alerts/*", ALERTS, pxi_post_alert_verb)                                                           \
     X(PATCH, "/api/v1/alerts/*", ALERTS, pxi_patch_alert)                                                              \
