@@ -266,6 +266,7 @@ static void on_series(void *ctx, px_asset_id asset, unsigned series)
     struct loading *loading = ctx;
 
     loading->interest[asset] |= 1u << series;
+    pxi_depth_touch(loading->keeper, asset, series);
     px_heritage_beat(loading->keeper->heritage);
 }
 
