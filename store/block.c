@@ -3,11 +3,11 @@
 #include "base/error.h"
 #include "store/column_private.h"
 
-#define VERSION 1
+#define VERSION 2
 
 /*
  * One row a column, in the order in which they lie: what is read most comes first. The receipt is kept as the delay
- * behind the event, which is small and has no trend.
+ * behind the event, which is small and has no trend; sseq as what it differs from the sequence, which is made of it.
  */
 #define COLUMNS(X)                                                                                                     \
     X(time, trade->time_ns, PXI_DELTA | PXI_SLOPE | PXI_SCALED)                                                        \
@@ -16,7 +16,7 @@
     X(sequence, (int64_t)trade->sequence, PXI_DELTA | PXI_SLOPE)                                                       \
     X(receipt, pxi_minus(trade->recv_ns, trade->time_ns), PXI_PLAIN | PXI_DELTA | PXI_SCALED)                          \
     X(trade_id, (int64_t)trade->trade_id, PXI_DELTA | PXI_SLOPE)                                                       \
-    X(sseq, (int64_t)trade->sseq, PXI_DELTA | PXI_SLOPE)
+    X(sseq, (int64_t)(trade->sseq - trade->sequence), PXI_DELTA | PXI_SLOPE)
 
 enum column {
 #define COLUMN(name, value, shapes) COLUMN_##name,
@@ -82,7 +82,8 @@ static void take_runs(struct pxi_bytes *from, struct px_trade *trades, unsigned 
     }
 }
 
-static void take_columns(struct pxi_bytes *from, struct px_trade *trades, unsigned n)
+/* Version 1 had sseq as it is. */
+static void take_columns(struct pxi_bytes *from, struct px_trade *trades, unsigned n, unsigned version)
 {
     int64_t values[COLUMN_COUNT][PX_BLOCK_TRADES];
 
@@ -90,6 +91,8 @@ static void take_columns(struct pxi_bytes *from, struct px_trade *trades, unsign
         pxi_column_decode(from, n, values[column]);
     if (from->bad)
         return;
+    for (unsigned i = 0; i < n && version > 1; i++)
+        values[COLUMN_sseq][i] = pxi_plus(values[COLUMN_sseq][i], values[COLUMN_sequence][i]);
     for (unsigned i = 0; i < n; i++)
         trades[i] = (struct px_trade){.time_ns = values[COLUMN_time][i],
                                       .price = values[COLUMN_price][i],
@@ -112,9 +115,9 @@ int px_block_decode(const void *bytes, size_t n, struct px_trade *trades, unsign
     uint8_t version = pxi_take_byte(&from), columns = pxi_take_byte(&from);
     memcpy(&count, from.at, sizeof count);
     from.at += sizeof count;
-    if (version != VERSION || columns != COLUMN_COUNT || count == 0 || count > PX_BLOCK_TRADES)
+    if (version == 0 || version > VERSION || columns != COLUMN_COUNT || count == 0 || count > PX_BLOCK_TRADES)
         return PX_E_FORMAT;
-    take_columns(&from, trades, count);
+    take_columns(&from, trades, count, version);
     take_runs(&from, trades, count);
     if (from.bad || from.at != from.end)
         return PX_E_FORMAT;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/decimal.h"
 #include "base/types.h"
+#include "shm/tick.h"
 
 #define PX_MINUTE_NS (60 * PX_NS_PER_S)
 #define PX_CARRY_NS  (300 * PX_NS_PER_S) /* how long a price counts without a new trade */
@@ -96,8 +97,17 @@ struct px_trade {
 
 #define PX_TRADE_LATE 0x4000 /* in px_trade.flags: it came too late, and is in no candle */
 
-/* px_trade.sequence of a tick: where it stood in the ring of which region. Imported trades have that of region 0. */
-static inline uint64_t px_trade_sequence(uint64_t generation, uint64_t position)
+/*
+ * px_trade.sequence of a tick of a region, which is 0 for imported trades. It is the symbol's own count: that rises by one, where differences
+ * of ring positions would be noise, and a byte of each trade on disk. What was quarantined has no count of its own and comes behind, by
+ * its position in the ring.
+ */
+#define PX_SEQUENCE_UNCOUNTED (UINT64_C(1) << 47)
+
+static inline uint64_t px_trade_sequence(uint64_t generation, const struct px_tick *tick, uint64_t position)
 {
-    return generation << 48 | (position & ((UINT64_C(1) << 48) - 1));
+    bool counted = !(tick->flags & PX_TICK_QUARANTINED);
+    uint64_t number = (counted ? tick->sseq : position) & (PX_SEQUENCE_UNCOUNTED - 1);
+
+    return generation << 48 | (counted ? number : PX_SEQUENCE_UNCOUNTED | number);
 }

@@ -5,7 +5,7 @@
 #include "base/error.h"
 #include "store/column_private.h"
 
-#define VERSION 1
+#define VERSION 2 /* since a column may rise */
 
 typedef unsigned __int128 wide;
 
@@ -119,7 +119,7 @@ int px_candles_decode(const void *bytes, size_t n, int64_t width_ns, struct px_c
     uint8_t version = pxi_take_byte(&from), columns = pxi_take_byte(&from);
     memcpy(&count, from.at, sizeof count);
     from.at += sizeof count;
-    if (version != VERSION || columns != COLUMN_COUNT || count == 0 || count > PX_CANDLES_ROW)
+    if (version == 0 || version > VERSION || columns != COLUMN_COUNT || count == 0 || count > PX_CANDLES_ROW)
         return PX_E_FORMAT;
     for (unsigned i = 0; i < COLUMN_COUNT && !from.bad; i++)
         pxi_column_decode(&from, count, values[i]);

@@ -213,6 +213,11 @@ static void shape_differences(struct shaped *to, const int64_t *differences, uns
     to->base = first;
     to->slope = 0;
     to->count = n;
+    if (to->shape == PXI_RISE) {
+        for (unsigned i = 0; i < n; i++)
+            to->numbers[i] = (uint64_t)differences[i] / (uint64_t)by;
+        return;
+    }
     if (to->shape == PXI_DELTA) {
         for (unsigned i = 0; i < n; i++)
             to->numbers[i] = pxi_fold(differences[i] / by);
@@ -237,6 +242,23 @@ static uint8_t *write_shaped(uint8_t *to, const struct shaped *shaped)
     return shaped->coding == CODING_RICE ? rice(to, shaped->numbers, shaped->count) : to;
 }
 
+static bool rises(const int64_t *differences, unsigned n)
+{
+    int64_t any = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        any |= differences[i];
+    return any >= 0;
+}
+
+/* Short columns take any shape that they can have. */
+static bool may_be(unsigned shape, unsigned shapes, unsigned n)
+{
+    bool fits = shape == PXI_PLAIN || n > (shape == PXI_SLOPE ? 2 : 1);
+
+    return fits && (shapes & shape || n <= 2);
+}
+
 uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsigned shapes)
 {
     struct shaped shaped[2], *best = NULL, *next = &shaped[0];
@@ -248,12 +270,11 @@ uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsig
         differences[i - 1] = pxi_minus(values[i], values[i - 1]);
     if (shapes & PXI_SCALED)
         scale = common_scale(differences, n - 1);
-    for (unsigned shape = PXI_PLAIN; shape <= PXI_SLOPE; shape <<= 1) {
-        bool fits = shape == PXI_PLAIN || n > (shape == PXI_SLOPE ? 2 : 1);
-
-        if (!fits || (!(shapes & shape) && n > 2)) /* short columns take any shape that they can have */
+    /* From the one that leaves nothing of what is regular: then there is nothing better to look for. */
+    for (unsigned shape = PXI_SLOPE; shape >= PXI_PLAIN && !(best && best->cost == 0); shape >>= 1) {
+        if (!may_be(shape, shapes, n))
             continue;
-        next->shape = shape;
+        next->shape = shape == PXI_DELTA && rises(differences, n - 1) ? PXI_RISE : shape;
         next->scale = scale;
         if (shape == PXI_PLAIN)
             shape_plain(next, values, n);
@@ -347,6 +368,11 @@ static void unshape(unsigned shape, uint64_t by, int64_t base, int64_t slope, co
         return;
     }
     values[0] = base;
+    if (shape == PXI_RISE) {
+        for (unsigned i = 1; i < n; i++)
+            values[i] = pxi_plus(values[i - 1], (int64_t)(numbers[i - 1] * by));
+        return;
+    }
     if (shape == PXI_DELTA) {
         for (unsigned i = 1; i < n; i++)
             values[i] = pxi_plus(values[i - 1], (int64_t)((uint64_t)pxi_unfold(numbers[i - 1]) * by));
@@ -362,13 +388,14 @@ void pxi_column_decode(struct pxi_bytes *from, unsigned n, int64_t *values)
 {
     uint64_t numbers[PXI_COLUMN_MAX];
     uint8_t tag = pxi_take_byte(from);
-    unsigned step = tag & 3, coding = tag >> 2 & 3, scale = tag >> 4;
-    int64_t base = pxi_take_signed(from), slope = step == 2 ? pxi_take_signed(from) : 0;
+    unsigned shape = 1u << (tag & 3), coding = tag >> 2 & 3, scale = tag >> 4;
+    unsigned first = shape == PXI_PLAIN ? 0 : shape == PXI_SLOPE ? 2 : 1; /* numbers that the base and the slope stand for */
+    int64_t base = pxi_take_signed(from), slope = shape == PXI_SLOPE ? pxi_take_signed(from) : 0;
 
-    from->bad |= step > 2 || coding > CODING_RICE || scale >= PX_COUNT_OF(scales) || n < step || n > PXI_COLUMN_MAX;
+    from->bad |= coding > CODING_RICE || scale >= PX_COUNT_OF(scales) || n < first || n > PXI_COLUMN_MAX;
     if (from->bad)
         return;
-    unsigned count = n - step;
+    unsigned count = n - first;
     if (coding == CODING_PACK)
         unpack(from, numbers, count);
     else if (coding == CODING_RICE)
@@ -376,5 +403,5 @@ void pxi_column_decode(struct pxi_bytes *from, unsigned n, int64_t *values)
     else
         memset(numbers, 0, count * sizeof *numbers);
     if (!from->bad)
-        unshape(1u << step, scales[scale], base, slope, numbers, n, values);
+        unshape(shape, scales[scale], base, slope, numbers, n, values);
 }

@@ -1,5 +1,5 @@
 /*
- * Inside store/: a column of integers in few bytes. Its numbers are first made small by one of three shapes, then
+ * Inside store/: a column of integers in few bytes. Its numbers are first made small by one of four shapes, then
  * written by one of three codings; the encoder takes what comes out smallest.
  *
  *   tag           shape | coding << 2 | scale << 4
@@ -22,7 +22,8 @@ enum {
     PXI_PLAIN = 1, /* numbers less the least of them */
     PXI_DELTA = 2, /* difference to the one before */
     PXI_SLOPE = 4, /* difference of differences */
-    PXI_SCALED = 8 /* look for a common divisor too */
+    PXI_RISE = 8,  /* the same where no number is less than the one before: without a sign; DELTA allows it */
+    PXI_SCALED = 16 /* look for a common divisor too */
 };
 
 /* Writes n (1 .. PXI_COLUMN_MAX) numbers with the best of the `shapes` allowed; at most PXI_COLUMN_BYTES_MAX bytes. */

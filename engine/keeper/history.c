@@ -221,7 +221,7 @@ static void put_trade(struct pxi_keeper *keeper, const struct px_tick *tick, uin
 {
     struct px_trade trade = {.time_ns = tick->time_ns,
                              .recv_ns = tick->recv_ns,
-                             .sequence = px_trade_sequence(keeper->history.generation, position),
+                             .sequence = px_trade_sequence(keeper->history.generation, tick, position),
                              .price = tick->price,
                              .size = tick->size,
                              .trade_id = tick->trade_id,

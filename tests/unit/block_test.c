@@ -89,8 +89,37 @@ START_TEST(a_quiet_grid_is_almost_nothing)
 {
     for (unsigned i = 0; i < PX_BLOCK_TRADES; i++)
         trades[i] =
-            (struct px_trade){.time_ns = i * PX_NS_PER_S, .recv_ns = i * PX_NS_PER_S, .price = 5, .sequence = i};
+            (struct px_trade){.time_ns = i * PX_NS_PER_S, .recv_ns = i * PX_NS_PER_S, .price = 5, .sequence = i, .sseq = 9 + i};
     ck_assert_uint_lt(round_trip(trades, PX_BLOCK_TRADES), 60);
+}
+END_TEST
+
+/* What was written when sseq was a column like any other. */
+START_TEST(a_block_of_version_1_is_read)
+{
+    static const uint8_t old[] = {
+        0x01, 0x07, 0x03, 0x00, 0x25, 0x80, 0xd3, 0xaa, 0x94, 0xc6, 0xc3, 0xdf, 0xe9, 0x2f, 0x03, 0x32,
+        0x05, 0xc0, 0xd0, 0xe8, 0x05, 0x03, 0x2d, 0x04, 0xc8, 0x01, 0x02, 0x24, 0x06, 0xd0, 0x8f, 0x80,
+        0x80, 0x80, 0x80, 0x80, 0x03, 0x4a, 0x08, 0x94, 0x04, 0xe8, 0x07, 0x02, 0x24, 0x02, 0x9a, 0x01,
+        0x02, 0x02, 0x0a, 0x04, 0x02, 0x01, 0x00, 0x01, 0x01, 0x04, 0x52, 0xe7, 0x7b, 0x02,
+    };
+    unsigned count;
+
+    ck_assert_int_eq(px_block_decode(old, sizeof old, back, &count), 0);
+    ck_assert_uint_eq(count, 3);
+    for (unsigned i = 0; i < count; i++) {
+        int64_t time_ns = INT64_C(1723118400123000000) + i * i * PX_NS_PER_MS;
+        struct px_trade trade = {.time_ns = time_ns,
+                                 .recv_ns = time_ns + 500 + i,
+                                 .price = 6100000 - i * 3,
+                                 .size = 100 + i,
+                                 .sequence = UINT64_C(3) << 48 | (1000 + 37 * i * i),
+                                 .trade_id = 77 + i,
+                                 .sseq = 5 + 2 * i,
+                                 .venue = 1,
+                                 .flags = i == 2 ? 4 : 0};
+        ck_assert_mem_eq(&trade, &back[i], sizeof trade);
+    }
 }
 END_TEST
 
@@ -180,6 +209,7 @@ int main(void)
     tcase_add_test(tcase, any_trades_come_back);
     tcase_add_test(tcase, the_edges_of_the_numbers_come_back);
     tcase_add_test(tcase, a_quiet_grid_is_almost_nothing);
+    tcase_add_test(tcase, a_block_of_version_1_is_read);
     tcase_add_test(tcase, every_flipped_bit_is_seen);
     tcase_add_test(tcase, recorded_trades_come_back);
     tcase_add_test(tcase, any_candles_come_back);

@@ -393,8 +393,10 @@ static uint64_t random_below(uint64_t n)
 
 static void publish(int64_t time_ns, int64_t price, int64_t size, uint16_t flags)
 {
-    struct px_tick tick = {
-        .price = price, .size = size, .time_ns = time_ns, .recv_ns = px_wall_now(), .flags = flags, .sseq = ++sseq};
+    struct px_tick tick = {.price = price, .size = size, .time_ns = time_ns, .recv_ns = px_wall_now(), .flags = flags};
+
+    sseq += flags & PX_TICK_QUARANTINED ? 0 : 1; /* what is quarantined has the number of what was accepted before it */
+    tick.sseq = sseq;
 
     px_ring_publish(shm.ticks, shm.ticks_yard, &tick, 1);
 }
@@ -496,7 +498,7 @@ START_TEST(candles_equal_brute_force_over_kills)
     for (unsigned i = 0; i < TICKS; i++) {
         uint64_t dice = random_below(100);
         int64_t time_ns = clock_ns + (int64_t)random_below(dice < 2 ? 10 * M : 8 * PX_NS_PER_S);
-        bool quarantined = dice == 50;
+        bool quarantined = dice == 50 || dice == 84; /* 84: at the time of the newest */
 
         if (dice >= 90)
             time_ns = clock_ns - (int64_t)random_below(dice >= 98 ? 3 * M : 2 * PX_NS_PER_S);
@@ -508,7 +510,8 @@ START_TEST(candles_equal_brute_force_over_kills)
         ticks[i] = (struct oracle_tick){time_ns, price, (int64_t)random_below(9), i,
                                         !quarantined && time_ns >= clock_ns - PX_LATE_NS};
         publish(time_ns, price, ticks[i].size, quarantined ? PX_TICK_QUARANTINED : 0);
-        publish(time_ns, price, price + 1, PX_TICK_QUOTE);
+        if (dice % 8 == 0)
+            publish(time_ns, price, price + 1, PX_TICK_QUOTE);
         if (i % 400 == 399) {
             WAIT_FOR(px_ring_tail(shm.ticks) - kept() < 500);
             kill_keeper();

@@ -75,7 +75,7 @@ static void add_newest(const struct px_request *request, struct page *page)
             const struct px_tick *tick = &ticks[i];
             struct px_trade trade = {.time_ns = tick->time_ns,
                                      .recv_ns = tick->recv_ns,
-                                     .sequence = px_trade_sequence(request->rest->heritage->generation, position + i),
+                                     .sequence = px_trade_sequence(request->rest->heritage->generation, tick, position + i),
                                      .price = tick->price,
                                      .size = tick->size,
                                      .trade_id = tick->trade_id,
