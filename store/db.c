@@ -44,10 +44,28 @@ static void set_common(rocksdb_options_t *o)
     rocksdb_options_set_max_log_file_size(o, 4u << 20);
 }
 
+/* The buffer remembers where the newest key of each series is, instead of looking for it among all others. Only a text reaches this. */
+static rocksdb_options_t *options_of(const struct pxi_family *family)
+{
+    rocksdb_options_t *o = rocksdb_options_create(), *with;
+    char text[96], *message = NULL;
+
+    if (family->series == 0)
+        return o;
+    with = rocksdb_options_create();
+    snprintf(text, sizeof text, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.%u", family->series);
+    rocksdb_get_options_from_string(o, text, with, &message);
+    if (message)
+        px_log(PX_LOG_WARN, "store_slower family=%s error=\"%s\"", family->name, message);
+    rocksdb_free(message);
+    rocksdb_options_destroy(o);
+    return with;
+}
+
 /* What docs/design/history.md measured. Packed columns do not get smaller, and are scanned, so no bloom filter. */
 static void set_family(struct pxi_db *db, unsigned i, const struct pxi_family *family)
 {
-    rocksdb_options_t *o = db->options[i] = rocksdb_options_create();
+    rocksdb_options_t *o = db->options[i] = options_of(family);
     rocksdb_block_based_table_options_t *table = db->table[i] = rocksdb_block_based_options_create();
 
     set_common(o);
@@ -113,7 +131,7 @@ int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families
     struct pxi_family list[PXI_FAMILIES_MAX];
 
     for (unsigned i = 0; i < PX_MIN(count, PXI_FAMILIES_MAX); i++)
-        list[i] = (struct pxi_family){families[i], PXI_USE_ROWS, buffer_bytes};
+        list[i] = (struct pxi_family){families[i], PXI_USE_ROWS, buffer_bytes, 0};
     return pxi_db_open_families(db, path, list, count);
 }
 

@@ -23,6 +23,7 @@ struct pxi_family {
     const char *name;
     enum pxi_use use;
     size_t buffer_bytes; /* of memory before it goes to a file */
+    unsigned series;     /* keys that begin with the same so many bytes are written in order; 0: nothing is known */
 };
 
 struct pxi_db {

@@ -12,9 +12,9 @@
 #define MB          (1u << 20)
 
 static const struct pxi_family families[PXI_HIST_FAMILIES] = {
-    {"default", PXI_USE_ROWS, 1 * MB},     {"ticks", PXI_USE_BLOCKS, 16 * MB},  {"aside", PXI_USE_BLOCKS, 2 * MB},
-    {"journal", PXI_USE_JOURNAL, 16 * MB}, {"candles", PXI_USE_BLOCKS, 8 * MB}, {"meta", PXI_USE_ROWS, 2 * MB},
-    {"imported", PXI_USE_BLOCKS, 4 * MB},
+    {"default", PXI_USE_ROWS, 1 * MB, 0},     {"ticks", PXI_USE_BLOCKS, 16 * MB, 6},   {"aside", PXI_USE_BLOCKS, 2 * MB, 0},
+    {"journal", PXI_USE_JOURNAL, 16 * MB, 0}, {"candles", PXI_USE_BLOCKS, 16 * MB, 7}, {"meta", PXI_USE_ROWS, 2 * MB, 0},
+    {"imported", PXI_USE_BLOCKS, 4 * MB, 0},
 };
 
 /* ---- numbers for names ---- */
