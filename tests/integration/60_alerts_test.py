@@ -147,9 +147,6 @@ def main():
                 except AssertionError:
                     told = fires(engine)
                     raise AssertionError({name: (told[name], prices) for name, prices in wanted.items() if told[name] != prices})
-                never = f"/api/v1/assets/{symbol([name for name, *_ in CASES].index('never'))}/alert-depth"
-                harness.wait_for("the depth after a restart", lambda: engine.get(never)["above"]["levels"] == [
-                    {"level": "1000.00", "count": 1}], 20)
                 state = states(engine)
                 expected = {"crossing_up": "fired", "twice": "fired", "cooldown": "cooling", "paused": "paused", "never": "armed",
                             "again and again": "waiting"}
