@@ -155,6 +155,7 @@ static void setup(void)
     ck_assert_ptr_ne(seen, MAP_FAILED);
     open_region(1);
     ck_assert_int_eq(px_reader_create(data, &reader), 0);
+    px_reader_timeout_set(reader, 20000); /* a start may take its time on a busy machine */
 }
 
 static void teardown(void)
@@ -624,7 +625,7 @@ START_TEST(killed_at_every_step)
     ck_assert_uint_eq(deaths, strcmp(crash_at, "seeds-after-push:2") != 0 && strcmp(crash_at, "hist-trimming:2") != 0);
     kill_keeper();
     start_keeper(NULL);
-    px_reader_timeout_set(reader, 2000);
+    px_reader_timeout_set(reader, 20000);
     ck_assert_int_eq(px_reader_ping(reader), 0);
     for (uint64_t i = 1; i <= 3; i++) {
         ck_assert_uint_eq(told(i), 1);
