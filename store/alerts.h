@@ -131,10 +131,11 @@ int px_alerts_events_since(const struct px_alerts *alerts, uint64_t since, uint3
                            uint32_t *countp);
 
 /*
- * Alerts that the index lacks: from before there was one, or of a symbol whose decimals have changed. True: walk them, arm each, commit, and
- * say px_alerts_indexed; what rows there were of their assets must be dropped first (px_armed_drop_asset).
+ * Alerts that the index lacks: from before there was one, or of a symbol whose decimals have changed; of the latter the rows are dropped
+ * first (px_armed_drop_asset). Then: walk them, arm each, commit, and say px_alerts_indexed.
  */
-bool px_alerts_unindexed(const struct px_alerts *alerts, px_asset_id asset);
+enum px_index_state { PX_INDEX_FINE, PX_INDEX_MISSING, PX_INDEX_RESCALED };
+enum px_index_state px_alerts_unindexed(const struct px_alerts *alerts, px_asset_id asset);
 void px_alerts_indexed(struct px_alerts *alerts); /* into the group under way */
 
 /* A walk over the armed alerts as they are when it begins, whatever changes meanwhile. Main thread. */

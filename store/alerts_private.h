@@ -48,7 +48,7 @@ struct px_alerts {
     uint64_t told;                  /* newest fire that has been told, likewise */
     uint32_t fires;                 /* judged in the group */
     uint32_t *number;               /* per asset of the configuration: its number in the index */
-    bool *unindexed;                /* likewise: its alerts are not in the index, or with other decimals */
+    uint8_t *unindexed;             /* likewise: enum px_index_state */
     px_asset_id *by_number;         /* back again; PX_ASSET_NONE for what is not configured */
     uint32_t numbers;
     bool dirty;

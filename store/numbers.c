@@ -28,7 +28,7 @@ static int assign(struct px_alerts *alerts, px_asset_id asset)
     if (error && error != PX_E_NOT_FOUND)
         return error;
     alerts->number[asset] = found.number;
-    alerts->unindexed[asset] = error == PX_E_NOT_FOUND || found.scale != configured->scale;
+    alerts->unindexed[asset] = error == PX_E_NOT_FOUND ? PX_INDEX_MISSING : found.scale != configured->scale ? PX_INDEX_RESCALED : PX_INDEX_FINE;
     if (error == 0 && found.scale != configured->scale)
         px_log(PX_LOG_WARN, "decimals_changed symbol=%s from=%u to=%u", configured->symbol, found.scale, configured->scale);
     alerts->numbers += error == PX_E_NOT_FOUND;
@@ -72,7 +72,7 @@ px_asset_id pxi_asset_of_number(const struct px_alerts *alerts, uint32_t number)
     return number < alerts->numbers ? alerts->by_number[number] : PX_ASSET_NONE;
 }
 
-bool px_alerts_unindexed(const struct px_alerts *alerts, px_asset_id asset)
+enum px_index_state px_alerts_unindexed(const struct px_alerts *alerts, px_asset_id asset)
 {
     return alerts->unindexed[asset];
 }
@@ -86,10 +86,10 @@ void px_alerts_indexed(struct px_alerts *alerts)
         struct number number = {alerts->number[asset], config->assets[asset].scale};
         char key[NUMBER_KEY];
 
-        if (!alerts->unindexed[asset])
+        if (alerts->unindexed[asset] == PX_INDEX_FINE)
             continue;
         pxi_put(&alerts->db, PXI_ALERTS_META, key, key_of(alerts, asset, key), &number, sizeof number);
-        alerts->unindexed[asset] = false;
+        alerts->unindexed[asset] = PX_INDEX_FINE;
         alerts->dirty = true;
     }
     pxi_number_put(alerts, "numbers", alerts->numbers);

@@ -18,6 +18,7 @@
 #define FIRST_TOLD   64 /* of a storm, before the rest of it is judged */
 #define EXPIRY_NS    (PX_NS_PER_S / 2)
 #define EXPIRED_MAX  256
+#define LOOKED_AT    256 /* hits in the queue, for each alert that is armed */
 
 /* ---- what the book says ---- */
 
@@ -145,11 +146,14 @@ int pxi_judge_turn(struct pxi_keeper *keeper)
 
 /* ---- arming ---- */
 
-/* Are there hits of the asset in the queue that are older than the values of this position? */
+/* May there be hits of the asset in the queue that are older than the values of this position? To say so costs some bytes. */
 static bool has_older_hits(const struct pxi_keeper *keeper, px_asset_id asset, uint64_t position)
 {
     uint64_t head = px_queue_head(keeper->shm->hits), tail = px_queue_tail(keeper->shm->hits);
     struct px_hit hit;
+
+    if (tail - keeper->judge.position > LOOKED_AT)
+        return true;
 
     for (uint64_t at = keeper->judge.position; at != tail; at++)
         if (px_queue_peek(keeper->shm->hits, at - head, &hit) == 0 && hit.asset == asset && hit.position < position)
@@ -289,16 +293,18 @@ static int index_rest(struct pxi_keeper *keeper)
     bool any = false;
     int error = 0;
 
-    for (px_asset_id asset = 0; asset < keeper->history.assets; asset++)
-        if (px_alerts_unindexed(keeper->alerts, asset)) {
+    for (px_asset_id asset = 0; asset < keeper->history.assets; asset++) {
+        enum px_index_state state = px_alerts_unindexed(keeper->alerts, asset);
+
+        any |= state != PX_INDEX_FINE;
+        if (state == PX_INDEX_RESCALED)
             px_armed_drop_asset(keeper->alerts, asset);
-            any = true;
-        }
+    }
     if (!any)
         return 0;
     struct px_alerts_walk *walk = px_alerts_walk_begin(keeper->alerts);
     while (!error && px_alerts_walk_next(walk, alert) == 0) {
-        if (!px_alerts_unindexed(keeper->alerts, alert->asset))
+        if (px_alerts_unindexed(keeper->alerts, alert->asset) == PX_INDEX_FINE)
             continue;
         error = pxi_judge_arm(keeper, alert);
         error = error == PX_E_INVALID ? 0 : error; /* makes no plan any more */
@@ -360,8 +366,8 @@ int pxi_judge_init(struct pxi_keeper *keeper)
     if (!error)
         error = pxi_tell_init(keeper);
     if (!error)
-        error = load(keeper);
-    return error ? error : index_rest(keeper);
+        error = index_rest(keeper); /* before any window stands: rows of other decimals must not get into one */
+    return error ? error : load(keeper);
 }
 
 void pxi_judge_fini(struct pxi_keeper *keeper)

@@ -282,6 +282,29 @@ START_TEST(a_create_is_answered_when_it_is_watched)
 }
 END_TEST
 
+/* The index follows when an asset gets other decimals: what is at 101 waits for 101.000 then. */
+START_TEST(the_index_follows_the_decimals)
+{
+    start_keeper(NULL);
+    price(9000, false);
+    ck_assert_int_eq(create(1), 0);
+    stop_keeper();
+    px_shm_detach(&shm);
+    close(heritage.terminate_fd);
+    config.assets[0].scale = 3;
+    open_region(2);
+    start_keeper(NULL);
+    ck_assert_int_eq(px_reader_ping(reader), 0);
+    price(100999, false);
+    WAIT_FOR(px_queue_length(shm.hits) == 0);
+    ck_assert(told(1) == 0);
+    WAIT_FOR(near_of(PX_SERIES_LAST)->up == 101000);
+    price(101000, false);
+    WAIT_FOR(told(1) == 1);
+    stop_keeper();
+}
+END_TEST
+
 /* A value that waits in the queue is older than the alert that is created now, and does not concern it. */
 START_TEST(a_batch_is_made_of_alerts)
 {
@@ -657,6 +680,7 @@ int main(void)
     tcase_add_test(tcase, a_create_is_answered_when_it_is_watched);
     tcase_add_test(tcase, a_batch_is_made_of_alerts);
     tcase_add_test(tcase, an_alert_hears_nothing_from_before);
+    tcase_add_test(tcase, the_index_follows_the_decimals);
     tcase_add_test(tcase, a_fire_is_told_once);
     tcase_add_test(tcase, a_new_region_is_seeded);
     tcase_add_test(tcase, candles_equal_brute_force_over_kills);
