@@ -72,6 +72,12 @@ int px_pool_attach(void *memory, size_t bytes, const char *type, size_t node_byt
     return 0;
 }
 
+void px_pool_bare(const struct px_pool *pool)
+{
+    for (uint32_t i = 1; PX_POOL_RED_ZONE > 0 && pool->head && i <= pool->nodes; i++)
+        SHADOW_OPEN((char *)px_pool_at(pool, i) + pool->node_bytes, PX_POOL_RED_ZONE);
+}
+
 int px_pool_own(struct px_pool_owner *owner, struct px_pool pool, struct px_rcu_view domain, uint32_t incarnation,
                 bool poison)
 {

@@ -81,6 +81,9 @@ void px_pool_format(void *memory, uint32_t nodes, size_t node_bytes, const char 
 /* Any process: checks that the memory is a pool of this type and fits `bytes`. PX_E_LAYOUT. */
 int px_pool_attach(void *memory, size_t bytes, const char *type, size_t node_bytes, struct px_pool *poolp);
 
+/* Before the pool's memory is copied as a whole, or goes away: whoever may touch what lies between nodes. A zeroed one is fine. */
+void px_pool_bare(const struct px_pool *pool);
+
 /* Inside a section, an index that was loaded in it: the node, or NULL when the index is 0 or out of bounds. Never
  * blocks. */
 static inline void *px_pool_at(const struct px_pool *pool, uint32_t index)

@@ -188,6 +188,8 @@ int px_shm_inherit(const struct px_shm *old, struct px_shm *shm)
 
     if (result < 0)
         return result;
+    px_pool_bare(&old->depth);
+    px_pool_bare(&shm->depth);
     memcpy(shm->base, old->base, l.yard_bytes);
     memcpy((char *)shm->header + PX_SHM_HEADER_BYTES, (const char *)header + PX_SHM_HEADER_BYTES,
            l.size - l.yard_bytes - PX_SHM_HEADER_BYTES);
@@ -300,6 +302,7 @@ int px_shm_attach(struct px_shm_files files, enum px_shm_access access, struct p
 
 void px_shm_detach(struct px_shm *shm)
 {
+    px_pool_bare(&shm->depth);
     munmap(shm->base, shm->size);
     pxi_files_close(&shm->files);
     memset(shm, 0, sizeof(*shm));

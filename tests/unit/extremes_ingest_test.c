@@ -26,6 +26,7 @@ static void open_region(void)
         .assets = ASSETS, .tick_capacity = CAPACITY, .event_capacity = 8, .hit_capacity = 8, .seed_capacity = 8};
 
     ck_assert_int_eq(px_shm_create(&params, 1, &shm), 0);
+    px_pool_bare(&shm.depth);
     clean = malloc(shm.size);
     memcpy(clean, shm.base, shm.size);
 }
