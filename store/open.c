@@ -222,18 +222,26 @@ static void add(struct px_hist *hist, uint32_t stored, const struct px_trade *tr
     put_entry(hist, stored, first ? ENTRY_FIRST : ENTRY_MORE, to, len);
 }
 
+static bool is_over(const struct pxi_open *open, const struct px_trade *trade)
+{
+    return open->count > 0 &&
+           (open->count >= open->limit || pxi_day_of(trade->time_ns) != pxi_day_of(open->previous.time_ns));
+}
+
+/* A seal moves the bound: a trade that is late by less than a block may have come to lie behind it. */
 void pxi_open_put(struct px_hist *hist, uint32_t stored, const struct px_trade *trade)
 {
-    struct pxi_open *open = &hist->open[stored];
+    bool fit = fits(hist, stored, trade);
 
-    if (!fits(hist, stored, trade)) {
+    if (fit && is_over(&hist->open[stored], trade)) {
+        pxi_open_seal(hist, stored);
+        fit = fits(hist, stored, trade);
+    }
+    if (!fit) {
         put_block(hist, &pxi_aside_place, stored, trade, 1);
         return;
     }
     hist->newest_ns = PX_MAX(hist->newest_ns, trade->time_ns);
-    if (open->count > 0 &&
-        (open->count >= open->limit || pxi_day_of(trade->time_ns) != pxi_day_of(open->previous.time_ns)))
-        pxi_open_seal(hist, stored);
     add(hist, stored, trade);
 }
 
