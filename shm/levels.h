@@ -79,6 +79,12 @@ _Static_assert(PX_SERIES <= 32, "one bit a series in `interest`");
  */
 unsigned px_series_scale(enum px_series series, unsigned asset_scale);
 
+/* Moves and the age are about the last price: a fire by them is told with it, not with how far it has come. */
+static inline bool px_series_is_about_last(unsigned series)
+{
+    return series >= PX_SERIES_RISE_1M;
+}
+
 const char *px_series_name(unsigned series); /* "last"; "unknown" */
 
 /* Writer: evaluator. The values of one moment; PX_PRICE_NONE where there is none (yet, or not enough coverage). */
@@ -125,13 +131,14 @@ struct px_hit {
     uint64_t series; /* enum px_series */
     int64_t value;
     int64_t prev;    /* the value before, PX_PRICE_NONE if there was none */
+    int64_t last, last_prev; /* the asset's last price then, and before: what a move or a silence is told with */
     int64_t time_ns, recv_ns, matched_ns;
     uint64_t position; /* of px_levels_value: hits of one moment have one position, later ones of the asset a higher one */
     uint64_t tick;     /* the tick's position in the tick ring; of a timer's, behind the last one */
     uint64_t sseq;
     struct px_span span; /* with PX_HIT_SPAN */
 };
-_Static_assert(sizeof(struct px_hit) == 144, "a hit record");
+_Static_assert(sizeof(struct px_hit) == 160, "a hit record");
 
 /* Any process: would the keeper have to see this value? `told`: hit queue position behind the last hit told of the series. */
 static inline bool px_near_reached(const struct px_near *near, int64_t value, uint64_t told)

@@ -134,6 +134,8 @@ static bool tell(struct pxi_evaluator *evaluator, unsigned series, int64_t befor
                          .series = series,
                          .value = levels->value.value[series],
                          .prev = before,
+                         .last = levels->value.value[PX_SERIES_LAST],
+                         .last_prev = occasion->prev,
                          .time_ns = occasion->time_ns,
                          .recv_ns = occasion->recv_ns,
                          .matched_ns = px_wall_now(),

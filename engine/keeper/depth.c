@@ -48,22 +48,27 @@ void pxi_depth_touch(struct pxi_keeper *keeper, px_asset_id asset, unsigned seri
     depth->dirty[depth->dirty_count++] = at;
 }
 
-static void publish(struct pxi_keeper *keeper, px_asset_id asset, unsigned series, bool down)
+/* False: all blocks are taken, or wait for their grace period; what stood there stands on, and it is tried again. */
+static bool publish(struct pxi_keeper *keeper, px_asset_id asset, unsigned series, bool down)
 {
     struct pxi_depth *depth = &keeper->depth;
     uint32_t *root = &keeper->shm->depth_root[px_depth_root_at(asset, series, down)], index = 0, old = *root;
     struct px_depth_level level[PX_DEPTH_LEVELS];
     bool more;
     unsigned count = px_book_depth(keeper->judge.book, asset, series, down, level, PX_DEPTH_LEVELS, &more);
-    struct px_depth_block *block = count > 0 ? px_depth_pool_alloc(&depth->pool, &index) : NULL;
 
-    if (block) { /* else nothing waits, or there is no room: nothing is shown */
+    if (count > 0) {
+        struct px_depth_block *block = px_depth_pool_alloc(&depth->pool, &index);
+
+        if (!block)
+            return false;
         *block = (struct px_depth_block){.levels = count, .more = more};
         memcpy(block->level, level, count * sizeof *level);
     }
-    px_link_store(root, block ? index : 0);
+    px_link_store(root, index);
     if (old != 0)
         px_pool_retire(&depth->pool, old);
+    return true;
 }
 
 int pxi_depth_turn(struct pxi_keeper *keeper)
@@ -75,13 +80,13 @@ int pxi_depth_turn(struct pxi_keeper *keeper)
         return 0;
     px_pool_reclaim(&depth->pool);
     for (unsigned i = 0; i < PUBLISH_MAX && depth->dirty_count > 0; i++) {
-        uint32_t at = depth->dirty[--depth->dirty_count];
+        uint32_t at = depth->dirty[depth->dirty_count - 1];
 
+        if (!publish(keeper, at / PX_SERIES, at % PX_SERIES, false) || !publish(keeper, at / PX_SERIES, at % PX_SERIES, true))
+            break;
         depth->queued[at] = false;
-        publish(keeper, at / PX_SERIES, at % PX_SERIES, false);
-        publish(keeper, at / PX_SERIES, at % PX_SERIES, true);
+        depth->dirty_count--;
     }
-    if (depth->dirty_count == 0)
-        depth->published = now;
+    depth->published = now;
     return 0;
 }

@@ -26,12 +26,13 @@ static int on_fire(void *ctx, const struct px_fired *fired)
 {
     struct pxi_keeper *keeper = ctx;
     const struct px_hit *hit = fired->hit;
+    bool about_last = px_series_is_about_last((unsigned)hit->series);
     struct px_judged judged = {.fire = {.alert = fired->alert,
                                         .asset = hit->asset,
                                         .venue = hit->venue,
                                         .flags = hit->flags & PX_HIT_LATE ? PX_FIRE_LATE : 0,
-                                        .price = fired->value,
-                                        .prev = fired->prev,
+                                        .price = about_last ? hit->last : fired->value,
+                                        .prev = about_last ? hit->last_prev : fired->prev,
                                         .time_ns = fired->time_ns,
                                         .recv_ns = hit->recv_ns,
                                         .matched_ns = hit->matched_ns,
@@ -39,7 +40,7 @@ static int on_fire(void *ctx, const struct px_fired *fired)
                                         .sseq = hit->sseq},
                                .fire_number = fired->fire_number,
                                .op = fired->op,
-                               .series = (uint16_t)hit->series,
+                               .series = (uint16_t)(about_last ? PX_SERIES_LAST : hit->series),
                                .level = fired->level,
                                .last = fired->last};
 
@@ -166,7 +167,7 @@ static void fire_at_create(struct pxi_keeper *keeper, const struct px_alert *ale
                            const struct px_levels_value *levels, bool last)
 {
     const struct px_leg *leg = &plan->leg[alert->rule.conditions - 1]; /* the plan has none any more when it has ended */
-    unsigned series = leg->series;
+    unsigned series = px_series_is_about_last(leg->series) ? PX_SERIES_LAST : leg->series;
     struct px_detail_value detail;
     struct px_average_value average;
 

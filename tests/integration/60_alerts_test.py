@@ -28,7 +28,7 @@ def move(op, amount):
 
 ALWAYS = {"frequency": "every_time"}
 
-# name, alert without its symbol, prices after 100, values that fire: prices, or by how much they moved
+# name, alert without its symbol, prices after 100, prices that fire
 CASES = [
     ("crossing_up", level("crossing_up", "105"), [104, 106, 104, 106], [106]),
     ("crossing_down", level("crossing_down", "95"), [96, 94, 93], [94]),
@@ -52,10 +52,10 @@ CASES = [
     ("never", level("crossing_up", "1000"), [106], []),
     ("stale", {"condition": {"op": "stale", "window": "3s"}}, [101], None),
     ("already true", level(">=", "50"), [], [100]),
-    ("moving_up", move("moving_up", "5"), ["hold", 104, 105], [5]),
-    ("moving_down", move("moving_down", "5"), ["hold", 96, 95], [5]),
-    ("moving_up_pct", move("moving_up_pct", "4"), ["hold", 103, 104], [4]),
-    ("moving_down_pct", move("moving_down_pct", "4"), ["hold", 97, 96], [4]),
+    ("moving_up", move("moving_up", "5"), ["hold", 104, 105], [105]),
+    ("moving_down", move("moving_down", "5"), ["hold", 96, 95], [95]),
+    ("moving_up_pct", move("moving_up_pct", "4"), ["hold", 103, 104], [104]),
+    ("moving_down_pct", move("moving_down_pct", "4"), ["hold", 97, 96], [96]),
 ]
 
 
@@ -116,7 +116,7 @@ def backtest(engine, start):
             continue
         status, answer, _ = engine.request("POST", "/api/v1/alerts:backtest", {"symbol": symbol(i), "start": start, "end": end, **alert}, key=True)
         got = [float(row["price"]) for row in answer.get("fires", [])]
-        assert status == 200 and answer["complete"] and got == ([prices[-1]] if "hold" in prices else wanted), (name, status, answer)
+        assert status == 200 and answer["complete"] and got == wanted, (name, status, answer)
     body = {"symbol": symbol(0), "start": end, "end": start, "condition": {"op": ">", "level": "1", "source": "bid"}}
     assert engine.request("POST", "/api/v1/alerts:backtest", body, key=True)[0] == 422
 
@@ -147,6 +147,9 @@ def main():
                 except AssertionError:
                     told = fires(engine)
                     raise AssertionError({name: (told[name], prices) for name, prices in wanted.items() if told[name] != prices})
+                never = next(i for i, case in enumerate(CASES) if case[0] == "never")
+                harness.wait_for("the depth", lambda: engine.get(f"/api/v1/assets/{symbol(never)}/alert-depth")["above"]["levels"] == [
+                    {"level": "1000.00", "count": 1}], 20)
                 state = states(engine)
                 expected = {"crossing_up": "fired", "twice": "fired", "cooldown": "cooling", "paused": "paused", "never": "armed",
                             "again and again": "waiting"}
