@@ -146,23 +146,36 @@ def with_requests(rule, courses, requests, events, ticks, at):
     return unique([c for c in found if c.done >= len(requests) or requests[c.done]["acked"] >= coming])
 
 
+def state_of(rule, course, requests):
+    """As the API calls it; None: it is deleted."""
+    what = requests[course.done - 1]["what"]
+    if what == "delete":
+        return None
+    if course.fires > 0 and rule.is_last(course.fires):
+        return "fired"
+    return "paused" if what == "pause" else "waiting" if course.waiting else "armed"
+
+
 def explain(rule, requests, events, ticks):
-    """Nothing when a course of the alert explains all that was seen, else where the last of them ended. Events in the order of their numbers."""
+    """(why, states): why no course of the alert explains all that was seen, "" if one does, and the states in which those leave it. Events in the
+    order of their numbers."""
     begin = max(bisect.bisect_left(ticks, requests[0]["from"], key=lambda tick: tick[2]) - 1, 0)
     courses = with_requests(rule, [Course()], requests, events, ticks, begin)
     for at in range(begin + 1, len(ticks)):
         if not courses:
-            return f"no course goes past tick {ticks[at - 1]}"
+            return f"no course goes past tick {ticks[at - 1]}", set()
         prev, tick = ticks[at - 1][0], ticks[at]
         before = courses
         courses = [after for course in courses for after in [hears(rule, course, prev, tick, events)] if after is not None]
         if not courses:
             seen = max(course.fires for course in before)
-            return f"{seen} fires explained, then tick {tick} after {prev} demands one; seen next: {events[seen:seen + 1]}"
+            return f"{seen} fires explained, then tick {tick} after {prev} demands one; seen next: {events[seen:seen + 1]}", set()
         if all(course.done == len(requests) and not course.armed for course in courses):
             break
         if len(courses) > 1 or courses[0].done < len(requests):
             courses = with_requests(rule, courses, requests, events, ticks, at)
-    explained = max((course.fires for course in courses if course.done == len(requests)
-                     or requests[course.done]["acked"] == INFINITY), default=-1)
-    return "" if explained == len(events) else f"{explained} fires explained of {len(events)}; then {events[max(explained, 0):][:1]}"
+    courses = [course for course in courses if course.done == len(requests) or requests[course.done]["acked"] == INFINITY]
+    explained = max((course.fires for course in courses), default=0)
+    if explained < len(events):
+        return f"{explained} fires explained of {len(events)}; then {events[explained:explained + 1]}", set()
+    return ("" if courses else "no course does all that was asked"), {state_of(rule, c, requests) for c in courses if c.fires == len(events)}
