@@ -259,23 +259,38 @@ def check_http(engine):
     print("ok validators, CSV")
 
 
-def check_fills(engine, model):
-    """Gaps as asked: previous repeats the close, null says nothing; no row twice, none missing."""
-    want = expected(model, 60)
-    day = table(engine, f"/api/v1/candles/BTC-USD?interval=1m&start={want[0]['t']}&end={want[-1]['t']}&fill=previous&limit=500")
-    known = {row["t"]: row for row in want}
+def check_filled(engine, model, fill):
+    """No row twice, none missing up to the last; what has trades is never told as filled, ready or not."""
+    first = model.trades[0][0] // MINUTE * MINUTE
+    known = {row["t"]: row for row in expected(model, 60)}
+    rows = table(engine, f"/api/v1/candles/BTC-USD?interval=1m&start={instant(first)}&fill={fill}&limit=500")
+    assert [row["t"] for row in rows] == [instant(first + i * MINUTE) for i in range(len(rows))], fill
     close = None
-    assert len({row["t"] for row in day}) == len(day)
-    for row in day:
-        if row["t"] in known:
-            assert row["c"] == known[row["t"]]["c"] and not row["filled"], (row, known[row["t"]])
+    for row in rows:
+        assert row["final"] and row["filled"] == (row["t"] not in known), row
+        if not row["filled"]:
+            close = known[row["t"]]["c"]
+            assert row["c"] == close, (row, known[row["t"]])
         else:
-            assert row["filled"] and row["o"] == row["c"] == close and row["n"] == 0, row
-        close = row["c"]
-    nulls = table(engine, f"/api/v1/candles/BTC-USD?interval=1m&start={want[0]['t']}&end={want[-1]['t']}&fill=null&limit=500")
-    assert [row["t"] for row in nulls] == [row["t"] for row in day]
-    assert all((row["c"] is None) == row["filled"] for row in nulls)
-    print(f"ok fills: {sum(row['filled'] for row in day)} of {len(day)}")
+            assert row["o"] == row["c"] == (close if fill == "previous" else None), (row, close)
+            assert row["n"] == 0, row
+    return rows
+
+
+def check_fills(engine, feed, model, clock):
+    """Gaps as asked, previous repeats the close and null says nothing: while minutes close, and when all have."""
+    for i in range(20):
+        clock += (20 + i % 3 * 60) * S
+        price = 5100000 + i
+        feed.trade(clock, price, 100)
+        model.add(clock, price, 100)
+        harness.wait_for("the price", lambda: engine.get("/api/v1/prices/BTC-USD")["price"] == decimal(price, 2), 10, 0.005)
+        check_filled(engine, model, "null" if i % 2 else "previous")
+    settle(engine, model)
+    count = (clock - LATE) // MINUTE - model.trades[0][0] // MINUTE
+    for fill in ("previous", "null"):
+        harness.wait_for("all that is final", lambda: len(check_filled(engine, model, fill)) == count, 20)
+    print(f"ok fills: {sum(row['filled'] for row in check_filled(engine, model, 'null'))} of {count}")
 
 
 def main():
@@ -306,12 +321,13 @@ def main():
         clock = play(feed, model, dice, 200, clock, 300)
         settle(engine, model)
         check_candles(engine, model, "after kill -9 of the evaluator")
-        check_fresh(engine, feed, model, clock)
+        clock = check_fresh(engine, feed, model, clock)
         settle(engine, model)
         check_candles(engine, model, "in the end")
         check_ticks(engine, model, "in the end")
         check_http(engine)
-        check_fills(engine, model)
+        check_fills(engine, feed, model, clock)
+        settle(engine, model)
         assert engine.metrics()["pxengine_late_ticks_total"] == model.late
 
 

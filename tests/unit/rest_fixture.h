@@ -45,7 +45,7 @@ static char key[PX_KEY_TEXT_SIZE], reader_key[PX_KEY_TEXT_SIZE];
 static struct px_candle kept_candles[8];
 static uint32_t kept_candle_count;
 static bool kept_more;
-static int64_t kept_prior = PX_PRICE_NONE;
+static int64_t kept_prior = PX_PRICE_NONE, kept_final_ns = INT64_MIN;
 static struct px_range asked_range;
 static struct px_alert kept_alerts[8];
 static struct px_alert kept_batch[16];
@@ -136,6 +136,7 @@ static inline size_t keep_answer(uint16_t kind, struct px_wire_request *request,
         answer->count = PX_MIN(kept_candle_count, request->range.limit);
         answer->more = kept_more;
         answer->prior = kept_prior;
+        answer->final_ns = kept_final_ns;
         memcpy(rows, kept_candles, answer->count * sizeof *kept_candles);
         return answer->count * sizeof *kept_candles;
     case PX_WIRE_ALERT_LIST:

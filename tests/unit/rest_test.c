@@ -139,6 +139,8 @@ static void keep_candle(int64_t start_ns, int64_t price, bool final)
                                                            .final = final,
                                                            .area = (__int128)price * PX_MINUTE_NS,
                                                            .value = (__int128)price * 100000000};
+    if (final)
+        kept_final_ns = start_ns + PX_MINUTE_NS;
 }
 
 static void keep_nothing(void)
@@ -146,6 +148,7 @@ static void keep_nothing(void)
     kept_candle_count = 0;
     kept_more = false;
     kept_prior = PX_PRICE_NONE;
+    kept_final_ns = INT64_MIN;
 }
 
 START_TEST(tells_candles)
@@ -197,8 +200,32 @@ START_TEST(pages_candles)
     ck_assert_int_eq(asked_range.end_ns, start);
     keep_nothing();
     kept_prior = 9900;
+    kept_final_ns = start;
     ck_assert_int_eq(get("/api/v1/candles/BTC-USDT?fill=previous&limit=2"), 200);
+    ck_has("\"t\":[\"2023-11-14T22:12:00.000000Z\",\"2023-11-14T22:13:00.000000Z\"]");
     ck_has("\"c\":[\"99.00\",\"99.00\"]");
+}
+END_TEST
+
+/* A minute whose trades are still on their way to the rows is not one without trades. */
+START_TEST(fills_what_is_final)
+{
+    const int64_t start = INT64_C(1700000040) * PX_NS_PER_S;
+
+    keep_nothing();
+    ck_assert_int_eq(get("/api/v1/candles/BTC-USDT?fill=null"), 200);
+    ck_has("\"t\":[]");
+    keep_candle(start, 10000, true);
+    kept_final_ns = start + 3 * PX_MINUTE_NS;
+    ck_assert_int_eq(get("/api/v1/candles/BTC-USDT?start=1700000040&end=1700000400&fill=previous"), 200);
+    ck_has("\"final\":[true,true,true],\"filled\":[false,true,true]");
+    ck_has("max-age=1\r\n");
+    ck_assert_int_eq(get("/api/v1/candles/BTC-USDT?start=1700000040&end=1700000220&fill=null"), 200);
+    ck_has("\"final\":[true,true,true],\"filled\":[false,true,true]");
+    ck_has("immutable");
+    keep_candle(start + 4 * PX_MINUTE_NS, 10100, false);
+    ck_assert_int_eq(get("/api/v1/candles/BTC-USDT?start=1700000040&end=1700000400&fill=previous&partial=true"), 200);
+    ck_has("\"final\":[true,true,true,false,false,false],\"filled\":[false,true,true,true,false,true]");
 }
 END_TEST
 
@@ -373,6 +400,7 @@ int main(void)
     tcase_add_test(tests, says_what_is_not_ready);
     tcase_add_test(tests, tells_candles);
     tcase_add_test(tests, pages_candles);
+    tcase_add_test(tests, fills_what_is_final);
     tcase_add_test(tests, joins_the_open_candle);
     tcase_add_test(tests, refuses_bad_ranges);
     tcase_add_test(tests, bounds_bodies);

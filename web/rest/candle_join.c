@@ -137,6 +137,7 @@ bool pxi_table_fetch(struct px_request *request, struct pxi_table *table)
     }
     table->candle_count = page.count;
     table->more = page.more;
+    table->final_ns = PX_MAX(page.final_ns, 0); /* nothing yet: less than any time */
     if (range.descending)
         reverse(table->candles, page.count);
     if (joins)

@@ -86,8 +86,9 @@ static bool take_parameters(struct px_request *request, struct pxi_table *table)
 
 /* ---- the rows that are told ---- */
 
-static struct pxi_row row_between(const struct pxi_table *table, int64_t start_ns, int64_t prior, bool final)
+static struct pxi_row row_between(const struct pxi_table *table, int64_t start_ns, int64_t prior)
 {
+    bool final = start_ns + table->interval_ns <= table->final_ns;
     struct pxi_row row = {.filled = true, .empty = table->fill == PXI_FILL_NULL || prior == PX_PRICE_NONE};
 
     row.candle = (struct px_candle){
@@ -95,11 +96,22 @@ static struct pxi_row row_between(const struct pxi_table *table, int64_t start_n
     return row;
 }
 
+/*
+ * The last interval that may be told: what is not final comes with `partial` alone. By the clock on the wall an interval
+ * is over while its trades are still on their way to the rows, and would be told as one without any.
+ */
+static int64_t newest_start(const struct pxi_table *table)
+{
+    if (table->partial)
+        return px_candle_start(px_wall_now(), table->interval_s);
+    return px_candle_start(table->final_ns, table->interval_s) - table->interval_ns;
+}
+
 /* First and last start of a filled table. */
 static void fill_bounds(const struct pxi_table *table, int64_t *fromp, int64_t *top)
 {
-    int64_t now = px_candle_start(px_wall_now(), table->interval_s) - (table->partial ? 0 : table->interval_ns);
-    int64_t first = table->candle_count ? table->candles[0].start_ns : now + table->interval_ns;
+    int64_t newest = newest_start(table);
+    int64_t first = table->candle_count ? table->candles[0].start_ns : newest + table->interval_ns;
     bool known = table->fill == PXI_FILL_NULL || table->prior != PX_PRICE_NONE;
 
     *fromp = first;
@@ -109,8 +121,8 @@ static void fill_bounds(const struct pxi_table *table, int64_t *fromp, int64_t *
     } else if (!table->candle_count && known) {
         *fromp = INT64_MIN; /* back from the end, as far as the limit goes */
     }
-    *top = table->range.end_ns == PX_TIME_NONE ? now : px_candle_start(table->range.end_ns - 1, table->interval_s);
-    *top = PX_MIN(*top, now);
+    *top = table->range.end_ns == PX_TIME_NONE ? newest : px_candle_start(table->range.end_ns - 1, table->interval_s);
+    *top = PX_MIN(*top, newest);
     if (table->candle_count)
         *top = PX_MAX(*top, table->candles[table->candle_count - 1].start_ns);
     if (table->forward && table->more && table->candle_count) /* what follows is the next page's */
@@ -124,7 +136,7 @@ static void fill_rows(struct pxi_table *table)
     uint32_t next = 0;
 
     fill_bounds(table, &from, &to);
-    if (from > to)
+    if (from > to || to < 0) /* the latter: nothing is final yet */
         return;
     int64_t room = (int64_t)(table->range.limit - 1) * table->interval_ns;
     if (!table->forward && (from == INT64_MIN || to - from > room)) {
@@ -140,7 +152,7 @@ static void fill_rows(struct pxi_table *table)
         }
         bool there = next < table->candle_count && table->candles[next].start_ns == at;
         struct pxi_row row = there ? (struct pxi_row){.candle = table->candles[next]}
-                               : row_between(table, at, prior, next < table->candle_count);
+                               : row_between(table, at, prior);
         if (there)
             prior = table->candles[next++].close;
         table->rows[table->count++] = row;

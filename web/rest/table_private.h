@@ -23,6 +23,7 @@ struct pxi_table {
     struct px_candle *candles; /* ascending in time; room for limit + 1 */
     uint32_t candle_count;
     int64_t prior;        /* close before the first */
+    int64_t final_ns;     /* what ends by then is final, with trades or without */
     struct pxi_row *rows; /* what is told, ascending; room for limit + 1 */
     uint32_t count;
     bool more;
