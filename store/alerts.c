@@ -27,10 +27,23 @@ void pxi_number_put(struct px_alerts *alerts, const char *key, uint64_t value)
     pxi_put(&alerts->db, PXI_ALERTS_META, key, strlen(key), &value, sizeof value);
 }
 
+static int open_families(struct px_alerts *alerts, const char *path)
+{
+    static const char *const names[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
+                                         "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry"};
+    struct pxi_family family[PXI_ALERTS_FAMILIES];
+
+    _Static_assert(PX_COUNT_OF(names) == PXI_ALERTS_FAMILIES, "a name each");
+    for (unsigned i = 0; i < PXI_ALERTS_FAMILIES; i++)
+        family[i] = (struct pxi_family){.name = names[i],
+                                        .use = PXI_USE_ROWS,
+                                        .buffer_bytes = BUFFER_BYTES,
+                                        .series = i == PXI_ALERTS_ARMED ? 6 : 0}; /* a list: what goes from it is next to what went before */
+    return pxi_db_open_families(&alerts->db, path, family, PXI_ALERTS_FAMILIES);
+}
+
 int px_alerts_open(const char *data, const struct px_names *names, struct px_alerts **alertsp)
 {
-    static const char *const families[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
-                                            "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry"};
     struct px_alerts *alerts = calloc(1, sizeof *alerts);
     char path[PXI_PATH_SIZE];
 
@@ -39,7 +52,7 @@ int px_alerts_open(const char *data, const struct px_names *names, struct px_ale
         return PX_E_MEMORY;
     snprintf(path, sizeof path, "%s/alerts", data);
     alerts->names = names;
-    int error = pxi_db_open(&alerts->db, path, families, PXI_ALERTS_FAMILIES, BUFFER_BYTES);
+    int error = open_families(alerts, path);
     if (!error)
         error = pxi_number_read(alerts, "eseq", &alerts->eseq);
     if (!error)
