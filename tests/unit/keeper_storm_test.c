@@ -281,13 +281,14 @@ START_TEST(dies_in_the_middle_of_a_storm)
 {
     static const char *const steps[] = {"judge-before-sync", "judge-after-sync", "judge-after-consume",
                                         "tell-before-commit", "tell-before-publish", "tell-after-publish"};
+    static const unsigned occasions[] = {1, 2, 4, 5, 6, 11, 12, 13, 14}; /* the 13th is in the second stage of the span */
     char crash_at[64];
 
     one_life(NULL, false);
     for (unsigned i = 0; i < PX_COUNT_OF(steps); i++)
-        for (unsigned occasion = 1; occasion <= (i < 3 ? 14 : 4); occasion++) { /* the 13th is in the second stage of the span */
-            snprintf(crash_at, sizeof crash_at, "%s:%u", steps[i], occasion);
-            one_life(crash_at, occasion <= 4);
+        for (unsigned k = 0; k < (i < 3 ? PX_COUNT_OF(occasions) : 3); k++) {
+            snprintf(crash_at, sizeof crash_at, "%s:%u", steps[i], occasions[k]);
+            one_life(crash_at, occasions[k] <= 4);
         }
 }
 END_TEST
