@@ -44,7 +44,7 @@ class Rule:
         if self.op in ("greater_than", "less_than"):
             return (price <= level - h if self.op == "greater_than" else price >= level + h)
         if self.op == "crossing":
-            return (price <= level - h or price >= level + h) if h else True
+            return (price <= level - h or price >= level + h) if h else price != level  # from the level itself no step is a crossing
         if self.op in ("exiting_channel", "outside_channel"):
             return self.lower + h <= price <= self.upper - h
         return (price <= self.lower - h or price >= self.upper + h) if h else not self.lower <= price <= self.upper

@@ -302,6 +302,7 @@ START_TEST(a_price_comes_back_that_was_looked_at_before)
     watch->near[PX_SERIES_LAST].down = 1000;
     ck_assert_uint_eq(told_of(990, 3), 1);
     ck_assert_uint_eq(told_of(990, 4), 1);
+    evaluator_fini(&evaluator);
     px_shm_detach(&shm);
 }
 END_TEST
