@@ -61,6 +61,20 @@ static void put_ring(struct px_json *json, const struct pxi_snapshot *snapshot, 
     px_json_close(json, '}');
 }
 
+static void put_pool(struct px_json *json, const char *name, const struct pxi_pool_row *pool)
+{
+    px_json_key(json, name);
+    px_json_open(json, '{');
+    put_number(json, "owner", pool->owner);
+    put_number(json, "nodes", pool->nodes);
+    put_number(json, "node_bytes", pool->node_bytes);
+    put_number(json, "free", pool->free);
+    put_number(json, "live", pool->live);
+    put_number(json, "retired", pool->retired);
+    put_number(json, "reclaimed", pool->reclaimed);
+    px_json_close(json, '}');
+}
+
 static void put_queue(struct px_json *json, const struct pxi_queue_row *queue)
 {
     px_json_key(json, queue->name);
@@ -135,6 +149,10 @@ void pxi_show_json(const struct pxi_snapshot *snapshot)
     px_json_open(&json, '{');
     for (unsigned i = 0; i < PX_COUNT_OF(snapshot->ring); i++)
         put_ring(&json, snapshot, &snapshot->ring[i]);
+    px_json_close(&json, '}');
+    px_json_key(&json, "pools");
+    px_json_open(&json, '{');
+    put_pool(&json, "depth", &snapshot->pool);
     px_json_close(&json, '}');
     px_json_key(&json, "queues");
     px_json_open(&json, '{');

@@ -63,6 +63,21 @@ static void look_at_queue(const char *name, const char *from, const char *to, co
     row->sleeper = px_wait_pending(&queue->consumer_sleeps);
 }
 
+static void look_at_pool(const struct px_pool *pool, struct pxi_pool_row *row)
+{
+    const struct px_pool_head *head = pool->head;
+
+    if (!head)
+        return;
+    *row = (struct pxi_pool_row){.nodes = head->nodes,
+                                 .node_bytes = head->node_bytes,
+                                 .owner = px_load_relaxed(&head->owner),
+                                 .free = px_load_relaxed(&head->free),
+                                 .live = px_load_relaxed(&head->live),
+                                 .retired = px_load_relaxed(&head->retired),
+                                 .reclaimed = px_load_relaxed(&head->reclaimed)};
+}
+
 /* Twice, a while apart: a reader that keeps an epoch that has passed holds reclaiming up. */
 static void look_at_readers(const struct px_shm *shm, struct pxi_snapshot *snapshot)
 {
@@ -105,6 +120,7 @@ void pxi_look(const struct px_shm *shm, struct pxi_snapshot *snapshot)
     look_at_ring("events", shm->events, shm->events_yard, &snapshot->ring[1]);
     look_at_queue("hits", "evaluator", "keeper", shm->hits, &snapshot->queue[0]);
     look_at_queue("seeds", "keeper", "evaluator", shm->seeds, &snapshot->queue[1]);
+    look_at_pool(&shm->depth, &snapshot->pool);
     for (unsigned i = 0; i < PX_ROLE_SLOTS; i++)
         for (unsigned stat = 0; stat < PX_STATS; stat++)
             snapshot->stat[stat] += px_load_relaxed(&shm->stats[i].value[stat]);

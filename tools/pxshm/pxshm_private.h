@@ -21,6 +21,11 @@ struct pxi_ring_row {
     uint64_t position[PX_RING_CONSUMERS]; /* 0: no consumer */
 };
 
+struct pxi_pool_row { /* as its owner has last written */
+    uint32_t nodes, node_bytes, owner;
+    uint64_t free, live, retired, reclaimed;
+};
+
 struct pxi_queue_row {
     const char *name, *from, *to;
     uint64_t head, tail, capacity;
@@ -41,6 +46,7 @@ struct pxi_snapshot {
     struct pxi_role_row role[PX_ROLE_SLOTS];
     struct pxi_ring_row ring[2];
     struct pxi_queue_row queue[2];
+    struct pxi_pool_row pool; /* of depth blocks */
     uint64_t epoch, reclaimable;
     struct pxi_reader_row reader[PX_RCU_READERS];
     uint64_t stat[PX_STATS]; /* over all slots */

@@ -95,6 +95,10 @@ static void show_rings(const struct pxi_snapshot *snapshot)
                queue->from, queue->to, queue->tail - queue->head, queue->capacity, queue->tail,
                queue->sleeper ? "  consumer sleeps" : "");
     }
+    printf("pool  depth  of incarnation %u: %u nodes of %u bytes, %" PRIu64 " free, %" PRIu64 " live, %" PRIu64 " retired, %" PRIu64
+           " reclaimed so far\n",
+           snapshot->pool.owner, snapshot->pool.nodes, snapshot->pool.node_bytes, snapshot->pool.free, snapshot->pool.live,
+           snapshot->pool.retired, snapshot->pool.reclaimed);
 }
 
 static void show_readers(const struct pxi_snapshot *snapshot)
