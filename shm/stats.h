@@ -47,6 +47,8 @@
     X(NOTIFY_FLYING, gauge, "notifications_in_flight", "Attempts under way")                                           \
     X(WEB_REQUESTS, counter, "http_requests_total", "REST requests answered")                                          \
     X(WEB_ERRORS, counter, "http_errors_total", "REST requests answered with 4xx or 5xx")                              \
+    X(WEB_STREAMS, counter, "http_streams_total", "Answers of more rows than a page")                                  \
+    X(WEB_STREAMS_CUT, counter, "http_streams_cut_total", "Such answers that broke off")                               \
     X(WEB_CONNECTIONS, gauge, "connections", "Open client connections")                                                \
     X(WEB_SESSIONS, gauge, "websocket_sessions", "Open WebSocket sessions")                                            \
     X(WEB_WATCHED, gauge, "watched_assets", "Assets that a session watches, counted once in each web worker")             \

@@ -88,6 +88,7 @@ static struct px_exchange exchange_of(struct mg_connection *connection)
         .query = px_text_of(info->query_string ? info->query_string : ""),
         .peer = info->remote_addr,
         .content_length = info->content_length,
+        .old = info->http_version && strcmp(info->http_version, "1.0") == 0,
         .ctx = connection,
         .header = header,
         .read = read_some,

@@ -3,6 +3,7 @@
  * sync every 100 ms; bytes on disk once everything is sealed and compacted; charts. The folder stays, for an engine to serve.
  *
  * Usage: history_store DATA TICKS TICK-ASSETS MINUTES MINUTE-ASSETS SCALE
+ *        history_store DATA TICKS TICK-ASSETS SCALE     no charts, nothing compacted: for tests that need a history
  *   TICKS    records {int64 time in us, int64 price, uint32 asset, uint32 0} in order of time
  *   MINUTES  records {int64 start in us, int64 open, high, low, close, uint32 asset, uint32 0}, likewise
  * Assets are named T00000-USD and M00000-USD onwards. Prints one line of JSON.
@@ -327,16 +328,27 @@ static void chart_of_ticks(struct px_hist *hist, int64_t from)
     tell("day_of_ticks", ms, PX_COUNT_OF(ms));
 }
 
+static void make(const char *data, struct px_names *names, const struct tick *ticks, size_t count)
+{
+    ingest(data, names, ticks, count);
+    printf("}\n");
+    px_names_destroy(&names);
+}
+
 int main(int argc, char **argv)
 {
     struct px_config config = {0};
     struct px_hist *hist;
     size_t tick_count, minute_count;
 
-    PX_CHECK(argc == 7);
+    PX_CHECK(argc == 7 || argc == 5);
     const struct tick *ticks = map(argv[2], sizeof *ticks, &tick_count);
-    const struct minute *minutes = map(argv[4], sizeof *minutes, &minute_count);
     tick_assets = (unsigned)atoi(argv[3]);
+    if (argc == 5) {
+        make(argv[1], names_of(&config, tick_assets, (unsigned)atoi(argv[4])), ticks, tick_count);
+        return 0;
+    }
+    const struct minute *minutes = map(argv[4], sizeof *minutes, &minute_count);
     minute_assets = (unsigned)atoi(argv[5]);
     struct px_names *names = names_of(&config, tick_assets + minute_assets, (unsigned)atoi(argv[6]));
     ingest(argv[1], names, ticks, tick_count);

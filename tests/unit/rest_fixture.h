@@ -45,6 +45,7 @@ static char key[PX_KEY_TEXT_SIZE], reader_key[PX_KEY_TEXT_SIZE];
 static struct px_candle kept_candles[8];
 static uint32_t kept_candle_count;
 static bool kept_more;
+static unsigned kept_pages; /* of candles that are answered before the store fails; 0: it never does */
 static int64_t kept_prior = PX_PRICE_NONE, kept_final_ns = INT64_MIN;
 static struct px_range asked_range;
 static struct px_alert kept_alerts[8];
@@ -133,6 +134,10 @@ static inline size_t keep_answer(uint16_t kind, struct px_wire_request *request,
     switch (kind) {
     case PX_WIRE_CANDLES:
         asked_range = request->range;
+        if (kept_pages > 0 && --kept_pages == 0) {
+            answer->result = PX_E_IO;
+            return 0;
+        }
         answer->count = PX_MIN(kept_candle_count, request->range.limit);
         answer->more = kept_more;
         answer->prior = kept_prior;

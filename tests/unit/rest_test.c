@@ -207,6 +207,35 @@ START_TEST(pages_candles)
 }
 END_TEST
 
+/* The end of a stream is its last chunk, and it has none when what it was made of was lost on the way. */
+START_TEST(streams_to_an_end_or_breaks_off)
+{
+    static const char target[] = "/api/v1/candles/BTC-USDT?start=1700000040&limit=1000000";
+
+    keep_nothing();
+    keep_candle(INT64_C(1700000040) * PX_NS_PER_S, 10000, true);
+    with("Accept", "application/x-ndjson");
+    ck_assert_int_eq(get(target), 200);
+    ck_has("Transfer-Encoding: chunked\r\n");
+    ck_has("{\"t\":\"2023-11-14T22:14:00.000000Z\",\"o\":\"100.00\"");
+    ck_has("{\"end\":true,\"rows\":1,\"next_cursor\":null}\n\r\n0\r\n\r\n");
+    ck_assert(!client.hung_up);
+    kept_more = true; /* and never an end */
+    kept_pages = 4;
+    ck_assert_int_eq(get(target), 200);
+    ck_assert_int_eq(asked_range.start_ns, INT64_C(1700000100) * PX_NS_PER_S);
+    ck_lacks("\"end\"");
+    ck_lacks("\r\n0\r\n");
+    ck_assert(client.hung_up);
+    kept_pages = 1;
+    ck_assert_int_eq(get(target), 500);
+    ck_has("\"code\":\"internal\"");
+    with("Accept", "application/json");
+    ck_assert_int_eq(get(target), 422);
+    ck_has("\"pointer\":\"?limit\"");
+}
+END_TEST
+
 /* A minute whose trades are still on their way to the rows is not one without trades. */
 START_TEST(fills_what_is_final)
 {
@@ -400,6 +429,7 @@ int main(void)
     tcase_add_test(tests, says_what_is_not_ready);
     tcase_add_test(tests, tells_candles);
     tcase_add_test(tests, pages_candles);
+    tcase_add_test(tests, streams_to_an_end_or_breaks_off);
     tcase_add_test(tests, fills_what_is_final);
     tcase_add_test(tests, joins_the_open_candle);
     tcase_add_test(tests, refuses_bad_ranges);

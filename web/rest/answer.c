@@ -10,6 +10,7 @@
 #define GZIP_LEAST 1024
 #define GZIP_LEVEL 3
 #define GZIP_BITS  (15 + 16) /* the largest window, in gzip's frame */
+#define CHUNKED    SIZE_MAX  /* for a length: nobody knows it yet */
 
 #define FILE_POLICY                                                                                                    \
     "default-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -122,7 +123,9 @@ static void head_write(struct head *head, const struct px_request *request, size
 
     head->len = 0;
     say(head, "HTTP/1.1 %d %s\r\n", answer->status, reason_of(answer->status));
-    if (!answer->empty)
+    if (!answer->empty && body_len == CHUNKED)
+        say(head, "Content-Type: %s\r\nTransfer-Encoding: chunked\r\n", answer->type);
+    else if (!answer->empty)
         say(head, "Content-Type: %s\r\nContent-Length: %zu\r\n", answer->type, body_len);
     if (packed)
         say(head, "Content-Encoding: gzip\r\n");
@@ -231,6 +234,22 @@ static int send_file(struct px_request *request)
     return send_before(request, &head, request->thread->buffer + PXI_HEAD_ROOM, len);
 }
 
+size_t pxi_stream_head(struct px_request *request, bool packed, char *to)
+{
+    struct head head;
+
+    if (!request->answer.type)
+        request->answer.type = "application/json";
+    head_write(&head, request, CHUNKED, packed);
+    memcpy(to, head.text, head.len);
+    return head.len;
+}
+
+bool pxi_stream_packs(struct px_request *request)
+{
+    return gzip_welcome(request) && zip_ready(request->thread);
+}
+
 void pxi_answer_file(struct px_request *request, const struct px_static_file *file)
 {
     if (!pxi_reserve(request, PX_MAX(file->len, file->gzip_len)))
@@ -289,6 +308,8 @@ int pxi_answer_send(struct px_request *request)
 {
     struct pxi_answer *answer = &request->answer;
 
+    if (answer->streamed)
+        return answer->status;
     if (request->problem.kind == PX_PROBLEM_NONE && answer->json.full)
         px_problem_set(&request->problem, PX_PROBLEM_INTERNAL, "The answer does not fit; ask for less");
     if (request->problem.kind != PX_PROBLEM_NONE)

@@ -119,7 +119,7 @@ static void reverse(struct px_candle *candles, uint32_t count)
     }
 }
 
-bool pxi_table_fetch(struct px_request *request, struct pxi_table *table)
+int pxi_table_fetch(struct px_request *request, struct pxi_table *table)
 {
     bool joins = table->partial && table->interval_s >= 60; /* seconds are made of trades, up to now */
     struct px_range range = table->range;
@@ -131,10 +131,8 @@ bool pxi_table_fetch(struct px_request *request, struct pxi_table *table)
         range.opens_before_ns = newest.before.start_ns > 0 ? newest.before.start_ns : newest.open.start_ns;
     int rc = px_reader_candles(request->thread->reader, table->asset, table->interval_s, table->partial, &range,
                                table->candles, &page, &table->prior);
-    if (rc < 0) {
-        pxi_keeper_failed(request, rc);
-        return false;
-    }
+    if (rc < 0)
+        return rc;
     table->candle_count = page.count;
     table->more = page.more;
     table->final_ns = PX_MAX(page.final_ns, 0); /* nothing yet: less than any time */
@@ -144,5 +142,5 @@ bool pxi_table_fetch(struct px_request *request, struct pxi_table *table)
         join(table, &newest, page.final_ns);
     else if (table->partial)
         hold_second(table, page.final_ns);
-    return true;
+    return 0;
 }

@@ -169,20 +169,91 @@ static void make_rows(struct pxi_table *table)
         table->rows[table->count] = (struct pxi_row){.candle = table->candles[table->count]};
 }
 
+/* ---- the answer ---- */
+
+/* Where the page after this one begins. */
+static void advance(struct pxi_table *table)
+{
+    if (table->forward)
+        table->range.start_ns = table->rows[table->count - 1].candle.start_ns + table->interval_ns;
+    else
+        table->range.end_ns = table->rows[0].candle.start_ns;
+    table->count = table->candle_count = 0;
+    table->more = false;
+    table->prior = PX_PRICE_NONE;
+}
+
+/* Page after page, each out before the next is read. */
+static void send_pages(struct pxi_stream *stream, struct px_request *request, struct pxi_table *table, enum pxi_columns columns,
+                       bool csv)
+{
+    uint32_t left = table->range.limit;
+    uint64_t rows = 0;
+
+    for (;;) {
+        table->range.limit = PX_MIN(left, PX_PAGE_MAX);
+        int rc = pxi_table_fetch(request, table);
+
+        if (rc < 0) {
+            pxi_stream_lost(stream, rc);
+            return;
+        }
+        make_rows(table);
+        if (!pxi_stream_tell(stream) || !pxi_table_stream(request, stream, table, columns, csv, rows == 0))
+            return;
+        rows += table->count;
+        left -= table->count;
+        if (!table->more || table->count == 0 || left == 0)
+            break;
+        advance(table);
+    }
+    if (!csv)
+        pxi_table_stream_end(request, table, rows);
+}
+
+static void stream_table(struct px_request *request, struct pxi_table *table, enum pxi_columns columns, enum pxi_form form)
+{
+    struct pxi_stream *stream;
+
+    if (form == PXI_FORM_JSON) { /* columns are a table's, and a table has to be whole before it can be turned */
+        px_problem_add(&request->problem, "?limit", "above %d is for Accept: text/csv or application/x-ndjson", PX_PAGE_MAX);
+        return;
+    }
+    stream = pxi_stream_begin(request);
+    if (!stream)
+        return;
+    send_pages(stream, request, table, columns, form == PXI_FORM_CSV);
+    pxi_stream_end(&stream);
+}
+
+static void serve_form(struct px_request *request, struct pxi_table *table, enum pxi_columns columns, enum pxi_form form)
+{
+    if (table->range.limit > PX_PAGE_MAX || form == PXI_FORM_LINES) {
+        stream_table(request, table, columns, form);
+        return;
+    }
+    int rc = pxi_table_fetch(request, table);
+    if (rc < 0) {
+        pxi_keeper_failed(request, rc);
+        return;
+    }
+    make_rows(table);
+    pxi_table_write(request, table, columns, form == PXI_FORM_CSV);
+}
+
 static void serve_table(struct px_request *request, enum pxi_columns columns)
 {
     struct pxi_table table = {.prior = PX_PRICE_NONE};
 
     if (!take_parameters(request, &table))
         return;
-    table.candles = malloc((table.range.limit + 1) * sizeof *table.candles);
-    table.rows = malloc((table.range.limit + 1) * sizeof *table.rows);
-    if (!table.candles || !table.rows) {
+    uint32_t page = PX_MIN(table.range.limit, PX_PAGE_MAX);
+    table.candles = malloc((page + 1) * sizeof *table.candles);
+    table.rows = malloc((page + 1) * sizeof *table.rows);
+    if (table.candles && table.rows)
+        serve_form(request, &table, columns, pxi_form_wanted(request));
+    else
         px_problem_of_error(&request->problem, PX_E_MEMORY);
-    } else if (pxi_table_fetch(request, &table)) {
-        make_rows(&table);
-        pxi_table_write(request, &table, columns);
-    }
     free(table.candles);
     free(table.rows);
 }

@@ -132,11 +132,14 @@ bool pxi_param_range(struct px_request *request, struct px_range *rangep)
     *rangep = (struct px_range){.start_ns = PX_TIME_NONE, .end_ns = PX_TIME_NONE};
     bool good = pxi_param_time(request, "start", &rangep->start_ns);
     good &= pxi_param_time(request, "end", &rangep->end_ns);
-    good &= pxi_param_int(request, "limit", 1, PX_PAGE_MAX, &limit);
+    good &= pxi_param_int(request, "limit", 1, PXI_STREAM_ROWS_MAX, &limit);
     good &= param_order(request, &rangep->descending);
     good &= param_cursor(request, &rangep->cursor);
     rangep->limit = (uint32_t)limit;
-    return good;
+    if (limit <= PX_PAGE_MAX || rangep->start_ns != PX_TIME_NONE || rangep->descending)
+        return good;
+    px_problem_add(&request->problem, "?start", "is needed where limit is above %d, or order=desc", PX_PAGE_MAX);
+    return false;
 }
 
 /* ---- validators ---- */

@@ -27,7 +27,8 @@ struct px_rest {
     const struct px_snapshots *snapshots;
     struct px_watchers *watchers;
     struct px_rates *rates;
-    char epoch[24]; /* "k3" */
+    unsigned streams; /* under way, of all threads */
+    char epoch[24];   /* "k3" */
 };
 
 struct pxi_answer {
@@ -37,6 +38,7 @@ struct pxi_answer {
     char etag[72], location[96], link[640];
     bool empty;     /* 204 and 304: no body at all */
     bool by_accept; /* another Accept may bring another answer */
+    bool streamed;  /* it has gone out already */
     const struct px_static_file *file;
     struct px_json json; /* the body, in the thread's buffer behind PXI_HEAD_ROOM */
 };
@@ -135,12 +137,44 @@ void pxi_write_owner_next(struct px_request *request, const struct px_alert_curs
 
 /* ---- csv.c ---- */
 
-/* Whether the client asks for CSV; the answer then says that it is that. */
-bool pxi_wants_csv(struct px_request *request);
+enum pxi_form { PXI_FORM_JSON, PXI_FORM_CSV, PXI_FORM_LINES };
+
+/* What the client asks for; the answer then says that it is that. */
+enum pxi_form pxi_form_wanted(struct px_request *request);
 void pxi_csv_name(struct px_json *json, const char *name, bool last); /* of a column, in the first line */
 /* Around what writes one JSON value; `from` is the length before. */
 struct px_json *pxi_csv_begin(struct px_json *json);
 void pxi_csv_end(struct px_json *json, size_t from, bool last);
+void pxi_line_end(struct px_request *request);
+/* The line that a broken stream lacks. */
+void pxi_line_last(struct px_request *request, uint64_t rows, const char *cursor);
+
+/* ---- stream.c: answers beyond a page ---- */
+
+#define PXI_STREAM_ROWS_MAX    1000000000
+#define PXI_STREAM_CHUNK       (64 * 1024)
+#define PXI_STREAMS_MAX        8     /* at a time: a quarter of the threads */
+#define PXI_STREAM_PATIENCE_MS 15000 /* with the keeper */
+
+struct pxi_stream;
+
+/* NULL: a problem is stated. Ended by pxi_stream_end. */
+struct pxi_stream *pxi_stream_begin(struct px_request *request);
+
+/* Sends the head, unless it is out; from then on no problem can be stated. False: no rows are wanted, or no more. */
+bool pxi_stream_tell(struct pxi_stream *stream);
+
+/* Between two rows, each of up to a kilobyte: sends what has been written if it is much. False: nobody takes it. */
+bool pxi_stream_goes_on(struct pxi_stream *stream);
+
+/* The rest can not be had: a problem if nothing was told, else the stream breaks off without its end. */
+void pxi_stream_lost(struct pxi_stream *stream, int error);
+
+void pxi_stream_end(struct pxi_stream **streamp);
+
+/* answer.c: the head of a stream into `to`, of PXI_HEAD_ROOM; its length. Whether it is to be packed, with the thread's zip ready. */
+size_t pxi_stream_head(struct px_request *request, bool packed, char *to);
+bool pxi_stream_packs(struct px_request *request);
 
 /* ---- the way out ---- */
 

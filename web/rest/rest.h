@@ -1,5 +1,6 @@
 /*
- * REST without its transport: a request as the server understood it goes in, one answer comes out by one write. The
+ * REST without its transport: a request as the server understood it goes in, one answer comes out by one write, or a long
+ * one by many. The
  * server (web/server.c) is civetweb; tests are a few strings.
  */
 #pragma once
@@ -18,6 +19,7 @@ struct px_exchange {
     struct px_text path, query; /* as they came in; query without "?" */
     const char *peer;           /* address of the client, for the bucket of who has no key */
     int64_t content_length;     /* -1: none given */
+    bool old;                   /* HTTP/1.0: knows no chunks */
     void *ctx;
     const char *(*header)(void *ctx, const char *name);  /* NULL: not sent */
     int (*read)(void *ctx, char *to, size_t size);       /* bytes of the body, 0 at its end, < 0: gone */
@@ -34,7 +36,8 @@ void px_rest_destroy(struct px_rest **restp);
 int px_rest_thread_create(struct px_rest *rest, struct px_rest_thread **threadp);
 void px_rest_thread_destroy(struct px_rest_thread **threadp);
 
-/* Answers; returns the status. Blocks at most the keeper's deadline plus what read and write take. */
+/* Answers; returns the status. Blocks at most the keeper's deadline plus what read and write take, and with a long answer for
+ * minutes. */
 int px_rest_serve(struct px_rest_thread *thread, const struct px_exchange *exchange);
 
 /* Answers with the problem of this status: for what the server refused before it was a request. */

@@ -186,33 +186,77 @@ static void write_json(struct px_request *request, const struct pxi_table *table
     px_json_close(json, '}');
 }
 
+static void write_csv_head(struct px_json *json, const struct column *columns)
+{
+    for (; columns->name; columns++)
+        pxi_csv_name(json, columns->name, !columns[1].name);
+}
+
+static void write_csv_row(struct px_json *json, const struct pxi_table *table, const struct column *columns, uint32_t row)
+{
+    for (; columns->name; columns++) {
+        size_t from = json->len;
+
+        columns->write(pxi_csv_begin(json), table, row_at(table, row));
+        pxi_csv_end(json, from, !columns[1].name);
+    }
+}
+
 static void write_csv(struct px_request *request, const struct pxi_table *table, const struct column *columns)
 {
-    struct px_json *json = pxi_json(request);
     char cursor[PXI_CURSOR_SIZE];
 
-    for (unsigned i = 0; columns[i].name; i++)
-        pxi_csv_name(json, columns[i].name, !columns[i + 1].name);
-    for (uint32_t row = 0; row < table->count; row++) {
-        for (unsigned i = 0; columns[i].name; i++) {
-            size_t from = json->len;
-
-            columns[i].write(pxi_csv_begin(json), table, row_at(table, row));
-            pxi_csv_end(json, from, !columns[i + 1].name);
-        }
-    }
+    write_csv_head(pxi_json(request), columns);
+    for (uint32_t row = 0; row < table->count; row++)
+        write_csv_row(pxi_json(request), table, columns, row);
     if (next_cursor(table, cursor))
         pxi_link_next(request, cursor);
 }
 
-void pxi_table_write(struct px_request *request, const struct pxi_table *table, enum pxi_columns columns)
+void pxi_table_write(struct px_request *request, const struct pxi_table *table, enum pxi_columns columns, bool csv)
 {
-    bool csv = pxi_wants_csv(request);
-
     if (known_already(request, table, columns, csv) || !pxi_reserve(request, (size_t)table->count * ROW_BYTES_MAX + 1024))
         return;
     if (csv)
         write_csv(request, table, column_sets[columns]);
     else
         write_json(request, table, column_sets[columns]);
+}
+
+/* ---- rows of a stream ---- */
+
+static void write_line(struct px_request *request, const struct pxi_table *table, const struct column *columns, uint32_t row)
+{
+    struct px_json *json = pxi_json(request);
+
+    px_json_open(json, '{');
+    for (; columns->name; columns++) {
+        px_json_key(json, columns->name);
+        columns->write(json, table, row_at(table, row));
+    }
+    px_json_close(json, '}');
+    pxi_line_end(request);
+}
+
+bool pxi_table_stream(struct px_request *request, struct pxi_stream *stream, const struct pxi_table *table,
+                      enum pxi_columns columns, bool csv, bool first)
+{
+    if (csv && first)
+        write_csv_head(pxi_json(request), column_sets[columns]);
+    for (uint32_t row = 0; row < table->count; row++) {
+        if (csv)
+            write_csv_row(pxi_json(request), table, column_sets[columns], row);
+        else
+            write_line(request, table, column_sets[columns], row);
+        if (!pxi_stream_goes_on(stream))
+            return false;
+    }
+    return true;
+}
+
+void pxi_table_stream_end(struct px_request *request, const struct pxi_table *table, uint64_t rows)
+{
+    char cursor[PXI_CURSOR_SIZE];
+
+    pxi_line_last(request, rows, next_cursor(table, cursor));
 }

@@ -29,10 +29,15 @@ struct pxi_table {
     bool more;
 };
 
-/* Fetches the candles of the range: from the keeper, and with `partial` the newest minutes from shared memory. States its
- * problem. candle_join.c. */
-bool pxi_table_fetch(struct px_request *request, struct pxi_table *table);
+/* Fetches the candles of the range: from the keeper, and with `partial` the newest minutes from shared memory. Errors are
+ * the reader's. candle_join.c. */
+int pxi_table_fetch(struct px_request *request, struct pxi_table *table);
 
 /* Writes the rows as JSON columns or as CSV, with validators. table.c. */
 enum pxi_columns { PXI_CANDLE_COLUMNS, PXI_AVERAGE_COLUMNS };
-void pxi_table_write(struct px_request *request, const struct pxi_table *table, enum pxi_columns columns);
+void pxi_table_write(struct px_request *request, const struct pxi_table *table, enum pxi_columns columns, bool csv);
+
+/* A page of a stream, as CSV or as JSON a line; `first` brings the names of the columns. False: nobody takes it. */
+bool pxi_table_stream(struct px_request *request, struct pxi_stream *stream, const struct pxi_table *table,
+                      enum pxi_columns columns, bool csv, bool first);
+void pxi_table_stream_end(struct px_request *request, const struct pxi_table *table, uint64_t rows); /* JSON a line only */

@@ -1,6 +1,6 @@
 /*
  * Raw trades: out of history, and what the keeper has not stored yet out of the tick ring, so that a trade that ingest has
- * published is in the next answer.
+ * published is in the next answer. A page in one piece, with validators; more than a page is streamed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,15 +103,13 @@ static void reverse(struct px_trade *trades, uint32_t count)
 }
 
 /* Rows ascend after it. */
-static bool fetch(struct px_request *request, struct page *page)
+static int fetch(struct px_request *request, struct page *page)
 {
     struct px_page got;
     int rc = px_reader_ticks(request->thread->reader, page->asset, page->quarantined, &page->range, page->trades, &got);
 
-    if (rc < 0) {
-        pxi_keeper_failed(request, rc);
-        return false;
-    }
+    if (rc < 0)
+        return rc;
     page->count = got.count;
     page->more = got.more;
     page->position = got.position;
@@ -119,7 +117,7 @@ static bool fetch(struct px_request *request, struct page *page)
         reverse(page->trades, page->count);
     if (page->forward ? !page->more : !page->range.cursor.set)
         add_newest(request, page);
-    return true;
+    return 0;
 }
 
 /* ---- cells ---- */
@@ -197,46 +195,69 @@ static const char *next_cursor(const struct page *page, char cursor[PXI_CURSOR_S
     return cursor;
 }
 
-static void write_json(struct px_request *request, const struct page *page)
+static void write_row(struct px_request *request, const struct page *page, const struct px_trade *trade)
 {
     struct px_json *json = pxi_json(request);
-    char cursor[PXI_CURSOR_SIZE];
 
+    px_json_open(json, '{');
+    for (size_t c = 0; c < PX_COUNT_OF(columns); c++) {
+        px_json_key(json, columns[c].name);
+        columns[c].write(request, page, trade);
+    }
+    px_json_close(json, '}');
+}
+
+static void write_csv_row(struct px_request *request, const struct page *page, const struct px_trade *trade)
+{
+    struct px_json *json = pxi_json(request);
+
+    for (size_t c = 0; c < PX_COUNT_OF(columns); c++) {
+        size_t from = json->len;
+
+        pxi_csv_begin(json);
+        columns[c].write(request, page, trade);
+        pxi_csv_end(json, from, c + 1 == PX_COUNT_OF(columns));
+    }
+}
+
+/* What comes before the rows, a row, and what comes after them. */
+static void write_begin(struct px_request *request, const struct page *page, enum pxi_form form)
+{
+    struct px_json *json = pxi_json(request);
+
+    for (size_t c = 0; form == PXI_FORM_CSV && c < PX_COUNT_OF(columns); c++)
+        pxi_csv_name(json, columns[c].name, c + 1 == PX_COUNT_OF(columns));
+    if (form != PXI_FORM_JSON)
+        return;
     px_json_open(json, '{');
     px_json_kv_string(json, "symbol", page->symbol.name);
     px_json_key(json, "ticks");
     px_json_open(json, '[');
-    for (uint32_t i = 0; i < page->count; i++) {
-        px_json_open(json, '{');
-        for (size_t c = 0; c < PX_COUNT_OF(columns); c++) {
-            px_json_key(json, columns[c].name);
-            columns[c].write(request, page, row_at(page, i));
-        }
-        px_json_close(json, '}');
-    }
-    px_json_close(json, ']');
-    pxi_write_next(request, next_cursor(page, cursor));
-    px_json_close(json, '}');
 }
 
-static void write_csv(struct px_request *request, const struct page *page)
+static void write_one(struct px_request *request, const struct page *page, enum pxi_form form, uint32_t i)
+{
+    if (form == PXI_FORM_CSV)
+        write_csv_row(request, page, row_at(page, i));
+    else
+        write_row(request, page, row_at(page, i));
+    if (form == PXI_FORM_LINES)
+        pxi_line_end(request);
+}
+
+static void write_end(struct px_request *request, enum pxi_form form, uint64_t rows, const char *cursor)
 {
     struct px_json *json = pxi_json(request);
-    char cursor[PXI_CURSOR_SIZE];
 
-    for (size_t c = 0; c < PX_COUNT_OF(columns); c++)
-        pxi_csv_name(json, columns[c].name, c + 1 == PX_COUNT_OF(columns));
-    for (uint32_t i = 0; i < page->count; i++) {
-        for (size_t c = 0; c < PX_COUNT_OF(columns); c++) {
-            size_t from = json->len;
-
-            pxi_csv_begin(json);
-            columns[c].write(request, page, row_at(page, i));
-            pxi_csv_end(json, from, c + 1 == PX_COUNT_OF(columns));
-        }
-    }
-    if (next_cursor(page, cursor))
+    if (form == PXI_FORM_LINES) {
+        pxi_line_last(request, rows, cursor);
+    } else if (form == PXI_FORM_JSON) {
+        px_json_close(json, ']');
+        pxi_write_next(request, cursor);
+        px_json_close(json, '}');
+    } else if (cursor) {
         pxi_link_next(request, cursor);
+    }
 }
 
 /* A trade is known by its time and sequence; all that it may be found to be is late. */
@@ -252,16 +273,60 @@ static bool known_already(struct px_request *request, const struct page *page, b
     return pxi_not_modified(request, etag);
 }
 
-static void write_page(struct px_request *request, const struct page *page)
+static void write_page(struct px_request *request, const struct page *page, enum pxi_form form)
 {
-    bool csv = pxi_wants_csv(request);
+    char cursor[PXI_CURSOR_SIZE];
 
-    if (known_already(request, page, csv) || !pxi_reserve(request, (size_t)page->count * TICK_BYTES_MAX + 256))
+    if (known_already(request, page, form == PXI_FORM_CSV) ||
+        !pxi_reserve(request, (size_t)page->count * TICK_BYTES_MAX + 256))
         return;
-    if (csv)
-        write_csv(request, page);
-    else
-        write_json(request, page);
+    write_begin(request, page, form);
+    for (uint32_t i = 0; i < page->count; i++)
+        write_one(request, page, form, i);
+    write_end(request, form, page->count, next_cursor(page, cursor));
+}
+
+/* Page after page, each out before the next is read. */
+static void send_pages(struct pxi_stream *stream, struct px_request *request, struct page *page, enum pxi_form form)
+{
+    uint32_t left = page->range.limit;
+    uint64_t rows = 0;
+    char cursor[PXI_CURSOR_SIZE];
+    bool taken = true;
+
+    while (taken && left > 0 && (rows == 0 || page->more)) {
+        page->range.limit = PX_MIN(left, PX_PAGE_MAX);
+        int rc = fetch(request, page);
+
+        if (rc < 0) {
+            pxi_stream_lost(stream, rc);
+            return;
+        }
+        taken = pxi_stream_tell(stream);
+        if (rows == 0)
+            write_begin(request, page, form);
+        for (uint32_t i = 0; taken && i < page->count; i++) {
+            write_one(request, page, form, i);
+            taken = pxi_stream_goes_on(stream);
+        }
+        if (page->count == 0)
+            break;
+        rows += page->count;
+        left -= page->count;
+        const struct px_trade *last = row_at(page, page->count - 1);
+        page->range.cursor = (struct px_cursor){.set = true, .time_ns = last->time_ns, .sequence = last->sequence};
+    }
+    write_end(request, form, rows, next_cursor(page, cursor));
+}
+
+static void stream_pages(struct px_request *request, struct page *page, enum pxi_form form)
+{
+    struct pxi_stream *stream = pxi_stream_begin(request);
+
+    if (!stream)
+        return;
+    send_pages(stream, request, page, form);
+    pxi_stream_end(&stream);
 }
 
 static bool param_include(struct px_request *request, bool *quarantinedp)
@@ -275,6 +340,19 @@ static bool param_include(struct px_request *request, bool *quarantinedp)
     return false;
 }
 
+static void serve_pages(struct px_request *request, struct page *page, enum pxi_form form)
+{
+    if (page->range.limit > PX_PAGE_MAX || form == PXI_FORM_LINES) {
+        stream_pages(request, page, form);
+        return;
+    }
+    int rc = fetch(request, page);
+    if (rc < 0)
+        pxi_keeper_failed(request, rc);
+    else
+        write_page(request, page, form);
+}
+
 void pxi_get_ticks(struct px_request *request)
 {
     struct page page = {.asset = PX_ASSET_NONE};
@@ -284,10 +362,10 @@ void pxi_get_ticks(struct px_request *request)
         !param_include(request, &page.quarantined))
         return;
     page.forward = page.range.start_ns != PX_TIME_NONE && !page.range.descending;
-    page.trades = malloc((page.range.limit + 1) * sizeof *page.trades);
-    if (!page.trades)
+    page.trades = malloc((PX_MIN(page.range.limit, PX_PAGE_MAX) + 1) * sizeof *page.trades);
+    if (page.trades)
+        serve_pages(request, &page, pxi_form_wanted(request));
+    else
         px_problem_of_error(&request->problem, PX_E_MEMORY);
-    else if (fetch(request, &page))
-        write_page(request, &page);
     free(page.trades);
 }
