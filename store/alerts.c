@@ -428,7 +428,7 @@ int px_alerts_commit(struct px_alerts *alerts, bool sync)
     memset(alerts->touched, 0, sizeof alerts->touched);
     alerts->changes = alerts->fires = 0;
     forget_owners(alerts);
-    alerts->group_floor = INT64_MAX;
+    alerts->group_floor[0] = alerts->group_floor[1] = INT64_MAX;
     alerts->dirty = false;
     return pxi_commit(&alerts->db, sync);
 }

@@ -37,8 +37,8 @@ struct px_alerts {
     const struct px_names *names;
     uint64_t eseq, count;           /* with the group under way */
     uint64_t deliveries;            /* the newest one's number, likewise */
-    int64_t due_floor;              /* nothing is due before; what stood there is gone, and its tombstones are passed over */
-    int64_t group_floor;            /* likewise of what the group under way has put, which no scan sees yet */
+    int64_t due_floor[2];           /* nothing is due, [1]: leased, before; what stood there is gone, and its tombstones are passed over */
+    int64_t group_floor[2];         /* likewise of what the group under way has put, which no scan sees yet */
     struct pxi_silences *silences;
     struct pxi_gathers *gathers;
     px_alerts_render *render;       /* NULL: a message is told as it is */

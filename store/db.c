@@ -240,6 +240,20 @@ rocksdb_iterator_t *pxi_view_scan(const struct pxi_db *db, const struct pxi_view
     return rocksdb_create_iterator_cf(db->db, view->read, db->family[family]);
 }
 
+rocksdb_iterator_t *pxi_scan_until(const struct pxi_db *db, unsigned family, const void *to, size_t to_len, struct pxi_bound *bound)
+{
+    PX_CHECK(to_len <= sizeof bound->to);
+    memcpy(bound->to, to, to_len);
+    bound->read = rocksdb_readoptions_create();
+    rocksdb_readoptions_set_iterate_upper_bound(bound->read, (const char *)bound->to, to_len);
+    return rocksdb_create_iterator_cf(db->db, bound->read, db->family[family]);
+}
+
+void pxi_bound_end(struct pxi_bound *bound)
+{
+    rocksdb_readoptions_destroy(bound->read);
+}
+
 const uint8_t *pxi_scan_key(const rocksdb_iterator_t *scan, const void *prefix, size_t prefix_len, size_t key_len)
 {
     size_t len;

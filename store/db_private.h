@@ -61,6 +61,16 @@ int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t ke
 
 rocksdb_iterator_t *pxi_scan(const struct pxi_db *db, unsigned family);
 
+#define PXI_BOUND_MAX 16
+
+/* A scan that does not look at or beyond a key, at what has been deleted there neither. */
+struct pxi_bound {
+    rocksdb_readoptions_t *read;
+    uint8_t to[PXI_BOUND_MAX];
+};
+rocksdb_iterator_t *pxi_scan_until(const struct pxi_db *db, unsigned family, const void *to, size_t to_len, struct pxi_bound *bound);
+void pxi_bound_end(struct pxi_bound *bound); /* after its iterator */
+
 /* Several scans of one moment. The rows' own checksums are looked at by who reads them. */
 struct pxi_view {
     const rocksdb_snapshot_t *snapshot;

@@ -4,7 +4,7 @@
  *
  *   channels    owner, id      ->  channel
  *   deliveries  number         ->  delivery with its attempts       the newest PX_DELIVERIES_MAX; older ones go as new ones come
- *   due         due, number    ->  "" or "L" (leased)               those that are not delivered or dead
+ *   due         due, number    ->  (empty)                          those that are not delivered or dead; the leased ones apart
  *   told        owner, number  ->  (empty)                          an owner's list is one range
  *
  * Keeper only; what writes is for its main thread alone, what reads is for any thread.
@@ -43,8 +43,8 @@ int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_al
 int px_deliveries_report(struct px_alerts *alerts, const struct px_report *report);
 
 /*
- * Leases up to `want` that are due. Those without a channel that takes them die instead. *nextp: when the next will be due, 0 for none.
- * `now_ns` is the wall's.
+ * Leases up to `want` that are due. Those without a channel that takes them die instead. *nextp: when the next will be due, 0 for
+ * none; leases do not count. `now_ns` is the wall's.
  */
 int px_deliveries_claim(struct px_alerts *alerts, int64_t now_ns, uint32_t want, struct px_job *jobs, uint32_t *countp,
                         int64_t *nextp);
