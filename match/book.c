@@ -50,6 +50,14 @@ void px_book_destroy(struct px_book **bookp)
     *bookp = NULL;
 }
 
+int px_book_expect(struct px_book *book, px_asset_id asset, unsigned series)
+{
+    struct pxi_series_book *of;
+    int error = pxi_book_series(book, asset, series, &of);
+
+    return error ? error : pxi_book_touch(book, of);
+}
+
 int px_book_load(struct px_book *book, px_asset_id asset, unsigned series)
 {
     struct pxi_series_book *of;

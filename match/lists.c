@@ -71,6 +71,8 @@ void px_book_settled(struct px_book *book)
         struct pxi_series_book *of = book->dirty[--book->dirty_count];
 
         of->dirty = of->attended = false;
+        for (unsigned down = 0; down < 2; down++)
+            of->window[down].fresh = of->window[down].behind = false;
         tell(book, of, nearest(of, false), nearest(of, true));
     }
 }
@@ -166,6 +168,15 @@ static void keep_narrow(struct px_book *book, struct pxi_window *window)
     book->bytes += bytes_of(window);
 }
 
+/* The group under way changes this row of the list. True: it is one of those that the window has. */
+static bool changes(struct pxi_window *window, const struct pxi_entry *key)
+{
+    bool covers = pxi_window_covers(window, key);
+
+    *(covers ? &window->fresh : &window->behind) = true;
+    return covers;
+}
+
 int pxi_book_put(struct px_book *book, px_asset_id asset, struct px_alert_id alert, const struct px_plan *plan,
                  const struct px_place *place)
 {
@@ -180,7 +191,7 @@ int pxi_book_put(struct px_book *book, px_asset_id asset, struct px_alert_id ale
     book->index.put(book->index.ctx, &row);
     book->unsettled = true;
     struct pxi_window *window = &of->window[place->down];
-    if (pxi_window_covers(window, &key)) {
+    if (changes(window, &key)) {
         error = into_window(book, of, place->down, &key, row.bytes, row.len);
         keep_narrow(book, window);
     }
@@ -201,10 +212,10 @@ int pxi_book_drop(struct px_book *book, px_asset_id asset, struct px_alert_id al
     book->unsettled = true;
     struct pxi_window *window = &of->window[place->down];
     uint32_t i = pxi_window_find(window, &key, &found);
-    if (!found)
-        return 0;
-    pxi_window_remove(window, i);
-    book->stats.resident--;
+    if (changes(window, &key) && found) {
+        pxi_window_remove(window, i);
+        book->stats.resident--;
+    }
     return make_dirty(book, of);
 }
 
@@ -213,11 +224,11 @@ int pxi_book_refill(struct px_book *book, struct pxi_series_book *of, bool down)
     struct pxi_window *window = &of->window[down];
     struct px_row after = {.asset = of->asset, .place = {.series = of->series, .down = down}};
     unsigned limit = PX_MIN(window->width, PXI_SCAN_MAX), count;
-    int error = book->unsettled ? book->index.settle(book->index.ctx) : 0;
+    int error = window->behind ? book->index.settle(book->index.ctx) : 0;
 
-    book->unsettled &= error != 0;
     if (error)
         return error;
+    window->behind = false;
     if (window->loaded) {
         after.alert = window->edge.alert;
         after.place.level = window->edge.level;

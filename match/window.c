@@ -127,6 +127,7 @@ void pxi_window_trim(struct pxi_window *window, uint32_t count)
         forget(pxi_window_at(window, i));
     window->count = count;
     window->complete = false;
+    window->behind |= window->fresh;
     if (count == 0) {
         pxi_window_clear(window);
         return;

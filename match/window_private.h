@@ -25,6 +25,8 @@ struct pxi_window {
     uint32_t first, count, size;
     uint32_t width; /* rows to fetch when it runs short */
     bool loaded, complete, down;
+    bool fresh;  /* the group under way has changed something up to the edge */
+    bool behind; /* and something behind it, which a scan would not see yet */
     struct pxi_entry edge; /* level, alert, leg; meaningful when loaded and not complete */
 };
 

@@ -319,6 +319,69 @@ START_TEST(memory_stays_within_its_bound)
 }
 END_TEST
 
+/* The group under way is not seen by a scan: neither rows that a window has given up since, nor that those are gone which it had before. */
+START_TEST(what_a_window_gives_up_is_committed_before_it_is_looked_for)
+{
+    struct world world;
+
+    begin(&world, 1 << 20);
+    px_book_widths(world.book, 4, 16);
+    px_book_load(world.book, 0, PX_SERIES_LAST);
+    for (int64_t level = 100; level < 160; level++)
+        add(&world, (uint64_t)level, plan_of(PX_OP_GREATER_OR_EQUAL, level, INT64_MAX, PX_FREQUENCY_ONCE), 50);
+    tick(&world, 102);
+    ck_assert_uint_eq(world.fired, 3);
+    ram_settle(&world.ram);
+    tick(&world, 105);
+    ck_assert_uint_eq(world.fired, 6);
+    for (int64_t level = 99; level >= 60; level--) /* each of them nearer than all that the window has */
+        add(&world, (uint64_t)level, plan_of(PX_OP_GREATER_OR_EQUAL, level, INT64_MAX, PX_FREQUENCY_ONCE), 50);
+    tick(&world, 110);
+    ck_assert_uint_eq(world.fired, 6 + 40 + 5);
+    tick(&world, 1000);
+    ck_assert_uint_eq(world.fired, 60 + 40);
+    end(&world);
+}
+END_TEST
+
+/* Nothing of the group lies behind the edge: the commit can wait. */
+START_TEST(a_scan_of_what_is_committed_asks_for_no_commit)
+{
+    struct world world;
+    struct px_book_stats stats;
+
+    begin(&world, 1 << 20);
+    px_book_widths(world.book, 4, 4);
+    for (int64_t level = 100; level < 160; level++)
+        add(&world, (uint64_t)level, plan_of(PX_OP_GREATER_OR_EQUAL, level, INT64_MAX, PX_FREQUENCY_ONCE), 50);
+    ram_settle(&world.ram);
+    uint64_t before = world.ram.settles;
+    tick(&world, 140);
+    px_book_stats(world.book, &stats);
+    ck_assert_uint_eq(world.fired, 41);
+    ck_assert_uint_ge(stats.refills, 10);
+    ck_assert_uint_eq(world.ram.settles, before);
+    end(&world);
+}
+END_TEST
+
+/* Until its lists have been looked at, anything may be reached. */
+START_TEST(what_is_expected_is_loaded_when_there_is_time)
+{
+    struct world world;
+
+    begin(&world, 1 << 20);
+    add(&world, 1, plan_of(PX_OP_GREATER_OR_EQUAL, 100, INT64_MAX, PX_FREQUENCY_ONCE), 50);
+    ram_settle(&world.ram);
+    ck_assert_int_eq(px_book_expect(world.book, 0, PX_SERIES_LAST), 0);
+    ck_assert(world.up == INT64_MIN && world.down == INT64_MAX);
+    while (px_book_tend(world.book) > 0)
+        ;
+    ck_assert(world.up == 100 && world.down == INT64_MIN);
+    end(&world);
+}
+END_TEST
+
 START_TEST(depth_counts_levels)
 {
     struct world world;
@@ -374,6 +437,9 @@ int main(void)
     tcase_add_test(tcase, the_young_are_passed_over_by_older_hits);
     tcase_add_test(tcase, one_value_reaches_very_many);
     tcase_add_test(tcase, memory_stays_within_its_bound);
+    tcase_add_test(tcase, what_a_window_gives_up_is_committed_before_it_is_looked_for);
+    tcase_add_test(tcase, a_scan_of_what_is_committed_asks_for_no_commit);
+    tcase_add_test(tcase, what_is_expected_is_loaded_when_there_is_time);
     tcase_add_test(tcase, depth_counts_levels);
     tcase_add_test(tcase, expires_instead_of_firing);
     suite_add_tcase(suite, tcase);
