@@ -76,13 +76,6 @@ void px_book_widths(struct px_book *book, uint32_t first, uint32_t most);
  */
 int px_book_expect(struct px_book *book, px_asset_id asset, unsigned series);
 
-/*
- * The front of a list as a walk over the whole index has found it, `complete` when that is all of it: cheaper than a scan for each list. For
- * start-up, before anything else touches the list; px_book_load of its series follows.
- */
-int px_book_fill(struct px_book *book, px_asset_id asset, unsigned series, bool down, const struct px_row *rows, unsigned count,
-                 bool complete);
-
 /* Looks at both lists of a series at once. */
 int px_book_load(struct px_book *book, px_asset_id asset, unsigned series);
 

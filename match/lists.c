@@ -251,24 +251,3 @@ int pxi_book_refill(struct px_book *book, struct pxi_series_book *of, bool down)
     make_room(book, of);
     return make_dirty(book, of);
 }
-
-int px_book_fill(struct px_book *book, px_asset_id asset, unsigned series, bool down, const struct px_row *rows, unsigned count,
-                 bool complete)
-{
-    struct pxi_series_book *of;
-    int error = pxi_book_series(book, asset, series, &of);
-
-    if (error)
-        return error;
-    struct pxi_window *window = &of->window[down];
-    PX_CHECK(!window->loaded && (complete || count > 0));
-    window->loaded = true;
-    for (unsigned i = 0; i < count && !error; i++) {
-        struct pxi_entry key = key_of(rows[i].alert, &rows[i].place);
-
-        error = into_window(book, of, down, &key, rows[i].bytes, rows[i].len);
-        window->edge = key;
-    }
-    window->complete = complete;
-    return error ? error : make_dirty(book, of);
-}

@@ -9,6 +9,7 @@
 #include "store/hist_private.h"
 
 #define BUFFER_BYTES (8u << 20)
+#define LOG_BYTES    (32u << 20) /* a start reads 100 MB a second of it, and more */
 
 /* ---- opening ---- */
 
@@ -39,7 +40,7 @@ static int open_families(struct px_alerts *alerts, const char *path)
                                         .use = PXI_USE_ROWS,
                                         .buffer_bytes = BUFFER_BYTES,
                                         .series = i == PXI_ALERTS_ARMED ? 6 : 0}; /* a list: what goes from it is next to what went before */
-    return pxi_db_open_families(&alerts->db, path, family, PXI_ALERTS_FAMILIES);
+    return pxi_db_open_families(&alerts->db, path, family, PXI_ALERTS_FAMILIES, LOG_BYTES);
 }
 
 int px_alerts_open(const char *data, const struct px_names *names, struct px_alerts **alertsp)

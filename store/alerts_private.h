@@ -51,6 +51,8 @@ struct px_alerts {
     uint8_t *unindexed;             /* likewise: enum px_index_state */
     px_asset_id *by_number;         /* back again; PX_ASSET_NONE for what is not configured */
     uint32_t numbers;
+    uint32_t *series;               /* per asset: bits of those that may have rows in the index */
+    bool series_unknown;            /* there are assets of which an older engine has not said */
     bool dirty;
     unsigned changes;
     struct px_alert_id touched[2 * PX_ALERTS_GROUP_MAX]; /* of the group; open addressing, {0, 0} = free */
@@ -79,6 +81,7 @@ struct px_alert_id pxi_id_from_key(const uint8_t key[16]);
 /* numbers.c: what the index calls an asset. */
 int pxi_numbers_open(struct px_alerts *alerts);
 void pxi_numbers_close(struct px_alerts *alerts);
+void pxi_numbers_series(struct px_alerts *alerts, px_asset_id asset, unsigned series); /* is about to have rows */
 px_asset_id pxi_asset_of_number(const struct px_alerts *alerts, uint32_t number);
 
 /* Decodes a row and finds the asset of today. */

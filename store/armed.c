@@ -46,6 +46,7 @@ static void put(void *ctx, const struct px_row *row)
     uint8_t key[PXI_ARMED_KEY];
 
     key_of(alerts, row->asset, &row->place, row->alert, key);
+    pxi_numbers_series(alerts, row->asset, row->place.series);
     pxi_put(&alerts->db, PXI_ALERTS_ARMED, key, sizeof key, row->bytes, row->len);
     alerts->dirty = true;
 }
@@ -157,32 +158,6 @@ void px_armed_index(struct px_alerts *alerts, px_armed_settle *settle, void *set
 
 /* ---- what has rows ---- */
 
-struct px_armed_walk {
-    const struct px_alerts *alerts;
-    rocksdb_iterator_t *scan;
-    uint8_t from[AT_LEVEL]; /* the list to go on with, if it has rows */
-    bool end;
-};
-
-struct px_armed_walk *px_armed_walk_begin(const struct px_alerts *alerts)
-{
-    struct px_armed_walk *walk = calloc(1, sizeof *walk);
-
-    PX_CHECK(walk != NULL);
-    walk->alerts = alerts;
-    walk->scan = pxi_scan(&alerts->db, PXI_ALERTS_ARMED);
-    return walk;
-}
-
-void px_armed_walk_end(struct px_armed_walk **walkp)
-{
-    if (!*walkp)
-        return;
-    rocksdb_iter_destroy((*walkp)->scan);
-    free(*walkp);
-    *walkp = NULL;
-}
-
 /* The first key of the list that follows; false behind the last one there can be. */
 static bool step_over(uint8_t list[AT_LEVEL], unsigned bytes)
 {
@@ -194,73 +169,41 @@ static bool step_over(uint8_t list[AT_LEVEL], unsigned bytes)
     return false;
 }
 
-static px_asset_id list_at(struct px_armed_walk *walk, const uint8_t **keyp)
+/* A walk from list to list: of an index from before it was noted which series have rows. */
+static int find_series(struct px_alerts *alerts)
 {
-    rocksdb_iter_seek(walk->scan, (const char *)walk->from, sizeof walk->from);
-    *keyp = pxi_scan_key(walk->scan, "", 0, PXI_ARMED_KEY);
-    if (!*keyp)
-        return PX_ASSET_NONE;
-    memcpy(walk->from, *keyp, sizeof walk->from);
-    return (*keyp)[AT_SERIES] < PX_SERIES ? pxi_asset_of_number(walk->alerts, pxi_from_be32(*keyp)) : PX_ASSET_NONE;
-}
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_ARMED);
+    uint8_t list[AT_LEVEL] = {0};
+    const uint8_t *key;
+    bool more = true;
 
-int px_armed_walk_next(struct px_armed_walk *walk, unsigned most, struct px_row *rows, unsigned *countp, bool *completep)
-{
-    px_asset_id asset = PX_ASSET_NONE;
-    const uint8_t *key = NULL;
-
-    *countp = 0;
-    while (!walk->end && (asset = list_at(walk, &key)) == PX_ASSET_NONE && key) /* over the whole asset */
-        walk->end = !step_over(walk->from, AT_SERIES);
-    if (walk->end || !key)
-        return PX_E_EMPTY;
-    for (; *countp < most && (key = pxi_scan_key(walk->scan, walk->from, AT_LEVEL, PXI_ARMED_KEY)); rocksdb_iter_next(walk->scan)) {
-        row_from(key, asset, &rows[*countp]);
-        *countp += take_value(walk->scan, &rows[*countp]);
-    }
-    *completep = !pxi_scan_key(walk->scan, walk->from, AT_LEVEL, PXI_ARMED_KEY);
-    walk->end = !step_over(walk->from, AT_LEVEL);
-    return 0;
-}
-
-/* A direction that has no rows is known to have none. */
-static int finish_series(struct px_book *book, px_asset_id asset, unsigned series, const bool found[2])
-{
-    int error = 0;
-
-    for (unsigned down = 0; down < 2 && !error; down++)
-        if (!found[down])
-            error = px_book_fill(book, asset, series, down, NULL, 0, true);
-    return error ? error : px_book_load(book, asset, series);
-}
-
-int px_armed_load(const struct px_alerts *alerts, struct px_book *book, px_armed_seen *seen, void *ctx)
-{
-    struct px_armed_walk *walk = px_armed_walk_begin(alerts);
-    struct px_row rows[PX_ARMED_FRONT], last = {.asset = PX_ASSET_NONE};
-    bool found[2] = {false, false}, complete;
-    unsigned count;
-    int error;
-
-    while ((error = px_armed_walk_next(walk, PX_ARMED_FRONT, rows, &count, &complete)) == 0) {
-        if (count == 0)
-            continue;
-        if (last.asset != PX_ASSET_NONE && (last.asset != rows[0].asset || last.place.series != rows[0].place.series)) {
-            error = finish_series(book, last.asset, last.place.series, found);
-            found[0] = found[1] = false;
-        }
-        last = rows[0];
-        found[last.place.down] = true;
-        if (!error)
-            error = px_book_fill(book, last.asset, last.place.series, last.place.down, rows, count, complete);
-        if (error)
+    while (more) {
+        rocksdb_iter_seek(scan, (const char *)list, sizeof list);
+        if (!(key = pxi_scan_key(scan, "", 0, PXI_ARMED_KEY)))
             break;
-        if (seen)
-            seen(ctx, last.asset, last.place.series);
+        memcpy(list, key, sizeof list);
+        px_asset_id asset = key[AT_SERIES] < PX_SERIES ? pxi_asset_of_number(alerts, pxi_from_be32(key)) : PX_ASSET_NONE;
+        if (asset != PX_ASSET_NONE)
+            pxi_numbers_series(alerts, asset, key[AT_SERIES]);
+        more = step_over(list, asset != PX_ASSET_NONE ? AT_LEVEL : AT_SERIES);
     }
-    px_armed_walk_end(&walk);
-    if (error == PX_E_EMPTY)
-        error = last.asset != PX_ASSET_NONE ? finish_series(book, last.asset, last.place.series, found) : 0;
+    alerts->series_unknown = false;
+    return pxi_scan_end(scan);
+}
+
+int px_armed_load(struct px_alerts *alerts, struct px_book *book, px_armed_seen *seen, void *ctx)
+{
+    uint32_t assets = px_names_config(alerts->names)->asset_count;
+    int error = alerts->series_unknown ? find_series(alerts) : 0;
+
+    for (px_asset_id asset = 0; asset < assets; asset++)
+        for (uint32_t left = alerts->series[asset]; left != 0 && !error; left &= left - 1) {
+            unsigned series = (unsigned)__builtin_ctz(left);
+
+            error = series < PX_SERIES ? px_book_expect(book, asset, series) : 0;
+            if (!error && seen)
+                seen(ctx, asset, series);
+        }
     return error;
 }
 

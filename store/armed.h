@@ -21,18 +21,12 @@ typedef int px_armed_settle(void *ctx);
 void px_armed_index(struct px_alerts *alerts, px_armed_settle *settle, void *settle_ctx, struct px_index *indexp);
 
 /*
- * A walk over the fronts of all lists that have rows, in the order of asset numbers, series, up before down. Rows of assets that are not
- * configured are passed over. Up to `most` rows a list; *completep: that is all of it. PX_E_EMPTY at the end.
+ * Tells a book that is new which series have rows (px_book_expect), without reading them: how long a start takes does not depend on how many
+ * alerts there are. `seen` (may be NULL) hears of each series. Of an older engine's index it has to find them first, and puts what it
+ * has found into the group under way.
  */
-struct px_armed_walk; /* opaque */
-struct px_armed_walk *px_armed_walk_begin(const struct px_alerts *alerts);
-int px_armed_walk_next(struct px_armed_walk *walk, unsigned most, struct px_row *rows, unsigned *countp, bool *completep);
-void px_armed_walk_end(struct px_armed_walk **walkp);
-
-/* All of it into a book that is new: PX_ARMED_FRONT rows a list. `seen` (may be NULL) hears of each series */
-#define PX_ARMED_FRONT 64
 typedef void px_armed_seen(void *ctx, px_asset_id asset, unsigned series);
-int px_armed_load(const struct px_alerts *alerts, struct px_book *book, px_armed_seen *seen, void *ctx);
+int px_armed_load(struct px_alerts *alerts, struct px_book *book, px_armed_seen *seen, void *ctx);
 
 /* The plan of an alert as it is committed; `made` is one of the same rule in any state. PX_E_NOT_FOUND: it waits for nothing. */
 int px_armed_find(const struct px_alerts *alerts, struct px_alert_id alert, px_asset_id asset, const struct px_plan *made,

@@ -8,7 +8,6 @@
 #include "base/log.h"
 
 #define CACHE_BYTES   (64u << 20)
-#define WAL_BYTES_MAX (128u << 20)
 #define OPEN_FILES    256
 #define JOURNAL_FILES 8
 
@@ -35,25 +34,27 @@ static void set_common(rocksdb_options_t *o)
 {
     rocksdb_options_set_create_if_missing(o, 1);
     rocksdb_options_set_create_missing_column_families(o, 1);
-    rocksdb_options_set_max_total_wal_size(o, WAL_BYTES_MAX);
     rocksdb_options_set_max_open_files(o, OPEN_FILES);
     rocksdb_options_set_max_background_jobs(o, 2);
     rocksdb_options_set_max_file_opening_threads(o, 1);
+    rocksdb_options_set_skip_stats_update_on_db_open(o, 1); /* a start would read in every file for it */
     rocksdb_options_set_bytes_per_sync(o, 1u << 20);
     rocksdb_options_set_keep_log_file_num(o, 4);
     rocksdb_options_set_max_log_file_size(o, 4u << 20);
 }
 
-/* The buffer remembers where the newest key of each series is, instead of looking for it among all others. Only a text reaches this. */
+/*
+ * What only a text reaches. The buffer remembers where the newest key of each series is, instead of looking for it among all others. And what
+ * a start finds in the log stays there: to write it out would be what a start waits for.
+ */
 static rocksdb_options_t *options_of(const struct pxi_family *family)
 {
-    rocksdb_options_t *o = rocksdb_options_create(), *with;
-    char text[96], *message = NULL;
+    rocksdb_options_t *o = rocksdb_options_create(), *with = rocksdb_options_create();
+    char text[128], *message = NULL;
+    int len = snprintf(text, sizeof text, "avoid_flush_during_recovery=true");
 
-    if (family->series == 0)
-        return o;
-    with = rocksdb_options_create();
-    snprintf(text, sizeof text, "memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.%u", family->series);
+    if (family->series > 0)
+        snprintf(text + len, sizeof text - (size_t)len, ";memtable_insert_with_hint_prefix_extractor=rocksdb.FixedPrefix.%u", family->series);
     rocksdb_get_options_from_string(o, text, with, &message);
     if (message)
         px_log(PX_LOG_WARN, "store_slower family=%s error=\"%s\"", family->name, message);
@@ -99,7 +100,7 @@ static void set_access(struct pxi_db *db)
     db->batch = rocksdb_writebatch_create();
 }
 
-int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_family *families, unsigned count)
+int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_family *families, unsigned count, size_t log_bytes)
 {
     const rocksdb_options_t *options[PXI_FAMILIES_MAX];
     const char *names[PXI_FAMILIES_MAX];
@@ -115,6 +116,7 @@ int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_f
         names[i] = families[i].name;
     }
     set_access(db);
+    rocksdb_options_set_max_total_wal_size(db->options[0], log_bytes);
     db->db = rocksdb_open_column_families(db->options[0], path, (int)count, names, options, db->family, &message);
     if (message) {
         int error = failed(db, "open", message);
@@ -132,7 +134,7 @@ int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families
 
     for (unsigned i = 0; i < PX_MIN(count, PXI_FAMILIES_MAX); i++)
         list[i] = (struct pxi_family){families[i], PXI_USE_ROWS, buffer_bytes, 0};
-    return pxi_db_open_families(db, path, list, count);
+    return pxi_db_open_families(db, path, list, count, PXI_LOG_BYTES);
 }
 
 /* Debian's RocksDB is built with asserts and aborts when a family's handle outlives its database: handles first. */

@@ -11,6 +11,7 @@
 
 #define PXI_FAMILIES_MAX 24
 #define PXI_PATH_SIZE    320
+#define PXI_LOG_BYTES    (128u << 20)
 
 /* How the rows of a family are used; db.c says what that means to RocksDB. */
 enum pxi_use {
@@ -39,10 +40,11 @@ struct pxi_db {
     uint64_t commits;            /* batches written: what was put since the last one is not seen by any read */
 };
 
-/* Makes what is missing. `buffer_bytes` of memory per family before it goes to a file. PX_E_IO, PX_E_MEMORY,
- * PX_E_TOO_LARGE. */
+/* Makes what is missing. `buffer_bytes` of memory per family before it goes to a file; what is in memory stands in a log too, which a start
+ * reads again: up to `log_bytes`. PX_E_IO, PX_E_MEMORY, PX_E_TOO_LARGE. */
 int pxi_db_open(struct pxi_db *db, const char *path, const char *const *families, unsigned count, size_t buffer_bytes);
-int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_family *families, unsigned count);
+int pxi_db_open_families(struct pxi_db *db, const char *path, const struct pxi_family *families, unsigned count,
+                         size_t log_bytes);
 void pxi_db_close(struct pxi_db *db); /* a zeroed one is fine */
 
 /* The batch under way; the one writing thread. */

@@ -163,7 +163,7 @@ int px_hist_open(const char *data, const struct px_names *names, struct px_hist 
     hist->stored = calloc(config->asset_count + 1, sizeof *hist->stored);
     int error = hist->stored ? set_aside_old(path) : PX_E_MEMORY;
     if (!error)
-        error = pxi_db_open_families(&hist->db, path, families, PXI_HIST_FAMILIES);
+        error = pxi_db_open_families(&hist->db, path, families, PXI_HIST_FAMILIES, PXI_LOG_BYTES);
     if (!error)
         error = number_all(hist, config);
     if (!error)

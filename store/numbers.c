@@ -1,4 +1,7 @@
-/* What the index calls an asset: a number that stays while configurations come and go, with the decimals that its levels are written in. */
+/*
+ * What the index calls an asset: a number that stays while configurations come and go, with the decimals that its levels are written in, and the
+ * series that have rows, so that a start need not look for them.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,7 +11,10 @@
 
 struct number {
     uint32_t number, scale;
+    uint32_t series, spare; /* bits: those that may have rows. An older engine's row ends before it */
 };
+
+#define OLD_NUMBER offsetof(struct number, series)
 
 #define NUMBER_KEY (8 + PX_SYMBOL_SIZE)
 
@@ -20,7 +26,7 @@ static size_t key_of(const struct px_alerts *alerts, px_asset_id asset, char key
 static int assign(struct px_alerts *alerts, px_asset_id asset)
 {
     const struct px_config_asset *configured = &px_names_config(alerts->names)->assets[asset];
-    struct number found = {alerts->numbers, configured->scale};
+    struct number found = {alerts->numbers, configured->scale, 0, 0};
     char key[NUMBER_KEY];
     size_t len, key_len = key_of(alerts, asset, key);
     int error = pxi_get(&alerts->db, PXI_ALERTS_META, key, key_len, &found, sizeof found, &len);
@@ -28,6 +34,8 @@ static int assign(struct px_alerts *alerts, px_asset_id asset)
     if (error && error != PX_E_NOT_FOUND)
         return error;
     alerts->number[asset] = found.number;
+    alerts->series[asset] = found.series;
+    alerts->series_unknown |= error == 0 && len == OLD_NUMBER;
     alerts->unindexed[asset] = error == PX_E_NOT_FOUND ? PX_INDEX_MISSING : found.scale != configured->scale ? PX_INDEX_RESCALED : PX_INDEX_FINE;
     if (error == 0 && found.scale != configured->scale)
         px_log(PX_LOG_WARN, "decimals_changed symbol=%s from=%u to=%u", configured->symbol, found.scale, configured->scale);
@@ -43,7 +51,8 @@ int pxi_numbers_open(struct px_alerts *alerts)
 
     alerts->number = calloc(assets + 1, sizeof *alerts->number);
     alerts->unindexed = calloc(assets + 1, sizeof *alerts->unindexed);
-    if (!alerts->number || !alerts->unindexed)
+    alerts->series = calloc(assets + 1, sizeof *alerts->series);
+    if (!alerts->number || !alerts->unindexed || !alerts->series)
         return PX_E_MEMORY;
     alerts->numbers = (uint32_t)numbers;
     for (px_asset_id asset = 0; asset < assets && !error; asset++)
@@ -64,6 +73,7 @@ void pxi_numbers_close(struct px_alerts *alerts)
 {
     free(alerts->number);
     free(alerts->unindexed);
+    free(alerts->series);
     free(alerts->by_number);
 }
 
@@ -77,20 +87,36 @@ enum px_index_state px_alerts_unindexed(const struct px_alerts *alerts, px_asset
     return alerts->unindexed[asset];
 }
 
+static void put_number(struct px_alerts *alerts, px_asset_id asset)
+{
+    struct number number = {alerts->number[asset], px_names_config(alerts->names)->assets[asset].scale, alerts->series[asset], 0};
+    char key[NUMBER_KEY];
+
+    pxi_put(&alerts->db, PXI_ALERTS_META, key, key_of(alerts, asset, key), &number, sizeof number);
+    alerts->dirty = true;
+}
+
 /* Numbers are put only now: till then the same is found out again. */
 void px_alerts_indexed(struct px_alerts *alerts)
 {
-    const struct px_config *config = px_names_config(alerts->names);
+    uint32_t assets = px_names_config(alerts->names)->asset_count;
 
-    for (px_asset_id asset = 0; asset < config->asset_count; asset++) {
-        struct number number = {alerts->number[asset], config->assets[asset].scale};
-        char key[NUMBER_KEY];
-
+    for (px_asset_id asset = 0; asset < assets; asset++) {
         if (alerts->unindexed[asset] == PX_INDEX_FINE)
             continue;
-        pxi_put(&alerts->db, PXI_ALERTS_META, key, key_of(alerts, asset, key), &number, sizeof number);
+        put_number(alerts, asset);
         alerts->unindexed[asset] = PX_INDEX_FINE;
-        alerts->dirty = true;
     }
     pxi_number_put(alerts, "numbers", alerts->numbers);
+}
+
+void pxi_numbers_series(struct px_alerts *alerts, px_asset_id asset, unsigned series)
+{
+    uint32_t bit = UINT32_C(1) << series;
+
+    if (alerts->series[asset] & bit)
+        return;
+    alerts->series[asset] |= bit;
+    if (alerts->unindexed[asset] == PX_INDEX_FINE)
+        put_number(alerts, asset);
 }

@@ -259,6 +259,11 @@ int pxi_judge_expire(struct pxi_keeper *keeper)
     return error ? error : count > 0;
 }
 
+int pxi_judge_tend(struct pxi_keeper *keeper)
+{
+    return px_book_tend(keeper->judge.book);
+}
+
 /* ---- start ---- */
 
 struct loading {
@@ -283,7 +288,7 @@ static int load(struct pxi_keeper *keeper)
     for (px_asset_id asset = 0; asset < keeper->history.assets && !error; asset++)
         px_store_release(&px_shm_watch(keeper->shm, asset)->interest, loading.interest[asset]);
     free(loading.interest);
-    return error;
+    return error ? error : pxi_judge_commit(keeper, true);
 }
 
 /* Alerts that are not in the index: of an older engine, or of a symbol with other decimals. */

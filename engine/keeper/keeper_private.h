@@ -186,6 +186,7 @@ int pxi_judge_init(struct pxi_keeper *keeper);
 void pxi_judge_fini(struct pxi_keeper *keeper);
 int pxi_judge_turn(struct pxi_keeper *keeper);
 int pxi_judge_expire(struct pxi_keeper *keeper);
+int pxi_judge_tend(struct pxi_keeper *keeper); /* windows that are not loaded yet, or run short */
 int pxi_judge_commit(struct pxi_keeper *keeper, bool sync); /* the group under way, with the checkpoint */
 /* Places the alert, as it stands in the group, by present values; takes it out of the index. */
 int pxi_judge_arm(struct pxi_keeper *keeper, const struct px_alert *alert);
