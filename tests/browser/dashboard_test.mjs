@@ -153,10 +153,18 @@ async function alertIsPaused(page) {
   await row.locator('.badge.armed').waitFor();
 }
 
+// One level far out of sight is a number at the edge; one beside the price is a bar, for as long as the price leaves it alone.
 async function depthIsDrawn(page) {
-  const last = (await text(page, '#chart-last')).replaceAll(',', '');
-  await alertIsSet(page, 'crossing_up', (Number(last) * 1.001).toFixed(last.split('.')[1]?.length ?? 0), 'depth');
-  await page.locator('#depth span').first().waitFor({ state: 'attached' });
+  const near = async () => {
+    const last = (await text(page, '#chart-last')).replaceAll(',', '');
+    return (Number(last) * 1.0002).toFixed(last.split('.')[1]?.length ?? 0);
+  };
+  await alertIsSet(page, 'crossing_up', '90000000', 'out of sight');
+  await page.locator('#depth em.upper').waitFor({ state: 'attached' });
+  await until('a bar beside the price', async () => {
+    await alertIsSet(page, 'crossing_up', await near(), 'depth');
+    return page.locator('#depth span').first().waitFor({ state: 'attached', timeout: 3000 }).then(() => true, () => false);
+  });
 }
 
 async function clickSetsTheLevel(page) {

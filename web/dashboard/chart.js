@@ -112,10 +112,13 @@ export class PriceChart extends EventTarget {
     if (at > 0) this.dispatchEvent(new CustomEvent('level', { detail: at.toFixed(this.decimals ?? 2) }));
   }
 
-  // The height of a price in pixels; null when it is not on the chart.
+  scaleWidth() {
+    return this.chart ? this.chart.priceScale('right').width() : 0;
+  }
+
+  // The height of a price in pixels from the top, outside the box for a price out of sight; null while nothing is drawn.
   heightOf(value) {
-    const y = this.chart && this.bars.size > 0 ? this.candles.priceToCoordinate(value) : null;
-    return y !== null && y >= 0 && y <= this.box.clientHeight - 28 ? y : null;
+    return this.chart && this.bars.size > 0 ? this.candles.priceToCoordinate(value) : null;
   }
 
   say(text) {

@@ -20,7 +20,7 @@ const words = { connecting: 'connecting', open: 'live', waiting: 'offline', clos
 const market = new Market();
 const table = new PriceTable(market);
 const chart = new PriceChart();
-const depth = new Depth((value) => chart.heightOf(value));
+const depth = new Depth((value) => chart.heightOf(value), () => chart.scaleWidth());
 const alerts = new Alerts();
 const feed = new Feed(`${location.protocol === 'https:' ? 'wss' : 'ws'}://${location.host}/ws/v1`);
 let view = [];
