@@ -33,3 +33,10 @@ static inline void crash_count(void)
         crash_after = -1;                                                                                              \
         crash_died != 0;                                                                                               \
     }))
+
+/* Of the deepest deaths, every one is tried; under a sanitizer, where a store costs many times as much, one of these. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define DEEPEST_STRIDE 13
+#else
+#define DEEPEST_STRIDE 1
+#endif

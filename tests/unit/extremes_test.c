@@ -9,6 +9,9 @@ static void between_stores(void);
 
 #include "tests/unit/evaluator_fixture.h"
 
+#include <pthread.h>
+#include <unistd.h>
+
 #define CAPACITY 256
 #define MOST     40000
 #define ALERTS   300
@@ -378,6 +381,61 @@ START_TEST(a_cursor_from_nowhere)
 }
 END_TEST
 
+static void *ingest_in_bursts(void *unused)
+{
+    while (told + 31 <= MOST) {
+        ingest_step();
+        if (dice(64) == 0)
+            usleep(1000);
+    }
+    return NULL;
+}
+
+/* For real at once, with nothing between the two but the ordering that extremes.h states: no race, and nothing missed. */
+START_TEST(threads_on_both_sides)
+{
+    bool must[ALERTS], may[ALERTS];
+    uint64_t lost = 0, hits = 0, seen;
+    pthread_t thread;
+
+    seed = 41;
+    odds = 0;
+    now_ns = BASE_NS;
+    memset(alert, 0, sizeof(alert));
+    region_open(CAPACITY, 1024, first = told = 0);
+    for (unsigned a = 0; a < ASSETS; a++) {
+        newest[a] = last_ns[a] = 0;
+        last[a] = PX_PRICE_NONE;
+    }
+    evaluator_start();
+    watch_all();
+    late_ticks = false;
+    ck_assert_int_eq(pthread_create(&thread, NULL, ingest_in_bursts, NULL), 0);
+    do {
+        seen = evaluator.position;
+        take_ticks(&evaluator);
+        hits += px_queue_length(shm.hits);
+        px_queue_consume(shm.hits, px_queue_length(shm.hits));
+        lost += evaluator.stats->value[PX_STAT_EVAL_LOST];
+        evaluator.stats->value[PX_STAT_EVAL_LOST] = 0;
+        if (evaluator.position / 4096 != seen / 4096)
+            usleep(3000); /* is overtaken */
+    } while (evaluator.position + 31 <= MOST);
+    pthread_join(thread, NULL);
+    while (take_ticks(&evaluator))
+        ;
+    ck_assert_uint_eq(evaluator.position, told);
+    memset(must, 0, sizeof(must));
+    model(0, told, must, may);
+    check_day();
+    printf("threads: %llu ticks, %llu missed in the ring and folded, %llu hits\n", (unsigned long long)told, (unsigned long long)lost,
+           (unsigned long long)hits);
+    ck_assert_uint_gt(lost, 1000);
+    evaluator_fini(&evaluator);
+    px_shm_detach(&shm);
+}
+END_TEST
+
 START_TEST(the_newest_price_alone_loses)
 {
     newest_only = true;
@@ -402,6 +460,7 @@ int main(void)
     tcase_add_test(tcase, no_crossing_is_lost_and_none_invented);
     tcase_add_test(tcase, the_day_is_whole);
     tcase_add_test(tcase, a_cursor_from_nowhere);
+    tcase_add_test(tcase, threads_on_both_sides);
     tcase_add_test(tcase, the_newest_price_alone_loses);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);

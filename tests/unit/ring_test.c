@@ -290,8 +290,7 @@ static void enumerate_queue(uint64_t first, enum queue_control control, struct a
     enum { POPPERS = POPPER_MOST * POPPER_MOST * POPPER_MOST };
 
     for (int pushers = 0; pushers < PUSHER_MOST * PUSHER_MOST * PUSHER_MOST; pushers++)
-        for (int poppers = pushers % 7; poppers < POPPERS;
-             poppers += 7) { /* all of them within seven schedules of pushers */
+        for (int poppers = pushers % DEEPEST_STRIDE; poppers < POPPERS; poppers += DEEPEST_STRIDE) {
             struct px_queue *queue = queue_new(first);
             struct acts acts = {.number = first - 1};
             int push_after[] = {pushers % PUSHER_MOST, pushers / PUSHER_MOST % PUSHER_MOST,
