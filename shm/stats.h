@@ -71,8 +71,47 @@ enum px_stat {
         PX_STATS
 };
 
+/*
+ * How long requests take, as histograms. HANDLER: from the request's head to the last byte of the answer, in the thread that serves.
+ * SERVER: from the client's bytes to the first bytes of the answer on their way back, in the loop that owns the socket: with both
+ * hand-overs between threads, GET alone.
+ */
+#define PX_TIME_STAGE_TABLE(X)                                                                                         \
+    X(HANDLER, "http_handler_seconds", "Time to serve a REST request, in its thread")                                  \
+    X(SERVER, "http_server_seconds", "Time from a GET's bytes to those of its answer, at the public socket")
+
+#define PX_TIME_CLASS_TABLE(X)                                                                                         \
+    X(PRICE, "price")                                                                                                  \
+    X(AVERAGE, "average") /* the live windows */                                                                       \
+    X(HISTORY, "history") /* a page of candles, averages or ticks */                                                   \
+    X(STREAM, "stream")   /* more than a page: to its end */                                                           \
+    X(ALERTS, "alerts")                                                                                                \
+    X(OTHER, "other")
+
+enum px_time_stage {
+#define PX_TIME_ENUM(NAME, name, help) PX_TIME_##NAME,
+    PX_TIME_STAGE_TABLE(PX_TIME_ENUM)
+#undef PX_TIME_ENUM
+        PX_TIME_STAGES
+};
+
+enum px_time_class {
+#define PX_TIME_ENUM(NAME, name) PX_TIME_##NAME,
+    PX_TIME_CLASS_TABLE(PX_TIME_ENUM)
+#undef PX_TIME_ENUM
+        PX_TIME_CLASSES
+};
+
+#define PX_TIME_BOUNDS 31 /* 10 us to 1 s, six a decade */
+extern const uint32_t px_time_bounds_us[PX_TIME_BOUNDS];
+
+struct px_times {
+    uint64_t count[PX_TIME_BOUNDS + 1], sum_ns; /* count: above the bound before it, up to its own; the last has none */
+};
+
 struct px_stats {
     _Alignas(PX_FALSE_SHARING) uint64_t value[PX_STATS];
+    struct px_times times[PX_TIME_STAGES][PX_TIME_CLASSES];
 };
 
 struct px_stat_info {
@@ -85,6 +124,9 @@ static inline void px_stat_add(struct px_stats *stats, enum px_stat stat, uint64
 {
     __atomic_fetch_add(&stats->value[stat], n, __ATOMIC_RELAXED);
 }
+
+/* Likewise. */
+void px_time_observe(struct px_stats *stats, enum px_time_stage stage, enum px_time_class class, int64_t took_ns);
 
 static inline void px_stat_set(struct px_stats *stats, enum px_stat stat, uint64_t n)
 {

@@ -11,7 +11,7 @@ import time
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[1]), str(pathlib.Path(__file__).resolve().parent)]
 import harness
-from link import Link, percentile
+from link import Link, histogram, histogram_percentile, percentile
 
 TICK_HZ = os.sysconf("SC_CLK_TCK")
 
@@ -69,6 +69,23 @@ def look(pid):
 
 def folder_bytes(folder):
     return {path.name: path.stat().st_size for path in folder.iterdir() if path.is_file()}
+
+
+def times(engine):
+    """What the server says of how long it takes."""
+    text = engine.request("GET", "/metrics", raw=True)[1]
+    return {(stage, of): histogram(text, f"http_{stage}_seconds", of) for stage in ("handler", "server") for of in ("average", "history")}
+
+
+def told(before, after):
+    """Prints them; seconds at p99 of each."""
+    answer = {}
+    for key in before:
+        p50, count = histogram_percentile(before[key], after[key], .5)
+        answer[key], _ = histogram_percentile(before[key], after[key], .99)
+        most, _ = histogram_percentile(before[key], after[key], .999)
+        print(f"by the server's own clock, {key[0]}, {key[1]}: {count} answered, p50 {p50 * 1e6:.0f} us, p99 {answer[key] * 1e6:.0f} us, p99.9 {most * 1e6:.0f} us")
+    return answer
 
 
 def watch(engine, minutes):
@@ -136,13 +153,19 @@ def main():
         harness.wait_for("prices flow", lambda: engine.metrics()["pxengine_stored_ticks_total"] > len(rows), 60, 0.2)
         results = multiprocessing.Queue()
         workers = clients(engine, [row[1] for row in rows], time.monotonic() + 60 * options.minutes, results)
+        before = times(engine)
         seen = watch(engine, options.minutes)
+        server = told(before, times(engine))
         answers = [results.get(timeout=60) for _ in workers]
         for worker in workers:
             worker.join()
         took = {path: values for kind, path, values in answers if kind == "took"}
         ages = next(values for kind, _, values in answers if kind == "age")
         figures = report(seen, took, ages, engine.folder)
+        figures |= {"current_average_p99_us_server": round(server["server", "average"] * 1e6, 1),
+                    "history_p99_ms_server": round(server["server", "history"] * 1e3, 3),
+                    "current_average_p99_us_handler": round(server["handler", "average"] * 1e6, 1),
+                    "history_p99_ms_handler": round(server["handler", "history"] * 1e3, 3)}
         lost = engine.metrics()["pxengine_keeper_overrun_ticks_total"]
     assert lost == 0, f"{lost} ticks were not stored"
     print(json.dumps({"bench": "history_load", "assets": len(rows), "minutes": options.minutes, **figures}))

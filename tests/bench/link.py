@@ -57,3 +57,24 @@ class Link:
 def percentile(values, share):
     values = sorted(values)
     return values[min(int(len(values) * share), len(values) - 1)] if values else float("nan")
+
+
+def histogram(text, name, of):
+    """[(bound in s, how many up to it)] of one class of a histogram in /metrics."""
+    rows = []
+    for line in text.splitlines():
+        if line.startswith(f'pxengine_{name}_bucket{{class="{of}",'):
+            bound = line.partition('le="')[2].partition('"')[0]
+            rows.append((float(bound), int(line.rsplit(" ", 1)[1])))
+    return rows
+
+
+def histogram_percentile(before, after, share):
+    """Seconds, between two looks at a histogram: linear within a bucket, and how many there were."""
+    rows = [(bound, b - a) for (bound, b), (_, a) in zip(after, before)]
+    want, low, below = rows[-1][1] * share, 0.0, 0
+    for bound, count in rows:
+        if count >= want and count > below:
+            return (low if bound == float("inf") else low + (bound - low) * (want - below) / (count - below)), rows[-1][1]
+        low, below = bound, count
+    return float("nan"), 0

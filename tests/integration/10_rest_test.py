@@ -175,7 +175,7 @@ def test_05_serves_the_dashboard(engine):
 
 def test_06_counts(engine):
     text = engine.get("/metrics").body.decode()
-    families = re.findall(r"^# TYPE (\S+) (counter|gauge)$", text, re.M)
+    families = re.findall(r"^# TYPE (\S+) (counter|gauge|histogram)$", text, re.M)
     helped = re.findall(r"^# HELP (\S+) .+$", text, re.M)
     assert [name for name, _ in families] == helped and len(set(helped)) == len(helped)
     kinds = dict(families)
@@ -183,9 +183,27 @@ def test_06_counts(engine):
         if line.startswith("#"):
             continue
         name, value = re.fullmatch(r'(pxengine_[a-z0-9_]+)(?:\{[^}]*\})? (\S+)', line).groups()
+        name = re.sub("_(bucket|sum|count)$", "", name) if name not in kinds else name
         assert name in kinds and float(value) >= 0, line
         assert (kinds[name] == "counter") == name.endswith("_total"), name
     assert re.search(r"^pxengine_trades_total [1-9]", text, re.M)
+
+
+def test_06_times_what_it_answers(engine):
+    def counts(text, stage):
+        rows = re.findall(rf'^pxengine_http_{stage}_seconds_(bucket|count){{class="average"(?:,le="([^"]+)")?}} (\d+)$', text, re.M)
+        assert len(rows) == 33, rows
+        values = [int(value) for _, _, value in rows]
+        assert values == sorted(values) and values[-2] == values[-1], "each bucket counts what those before it do"
+        return values[-1]
+
+    before = engine.get("/metrics").body.decode()
+    for _ in range(20):
+        engine.get("/api/v1/averages/BTC-USDT")
+        engine.get("/api/v1/averages/BTC-USDT?interval=1m")
+    after = engine.get("/metrics").body.decode()
+    for stage in ("handler", "server"):
+        assert counts(after, stage) - counts(before, stage) == 20, stage
 
 
 def test_07_tells_what_is_wrong(engine):

@@ -100,6 +100,25 @@ START_TEST(packs_when_welcome)
 }
 END_TEST
 
+START_TEST(times_what_it_answers)
+{
+    px_time_observe(&shm.stats[PX_ROLE_SLOT_WEB], PX_TIME_SERVER, PX_TIME_STREAM, 1000000);
+    px_time_observe(&shm.stats[PX_ROLE_SLOT_WEB], PX_TIME_SERVER, PX_TIME_STREAM, 1000001);
+    px_time_observe(&shm.stats[PX_ROLE_SLOT_WEB + 1], PX_TIME_SERVER, PX_TIME_STREAM, 2 * PX_NS_PER_S);
+    ck_assert_int_eq(get("/api/v1/averages/BTC-USDT"), 200);
+    ck_assert_int_eq(get("/api/v1/averages/BTC-USDT?interval=1m"), 200);
+    ck_assert_int_eq(get("/metrics"), 200);
+    ck_has("pxengine_http_handler_seconds_count{class=\"average\"} 1\n");
+    ck_has("pxengine_http_handler_seconds_count{class=\"history\"} 1\n");
+    ck_has("pxengine_http_server_seconds_bucket{class=\"stream\",le=\"0.0007\"} 0\n");
+    ck_has("pxengine_http_server_seconds_bucket{class=\"stream\",le=\"0.001\"} 1\n");
+    ck_has("pxengine_http_server_seconds_bucket{class=\"stream\",le=\"0.0015\"} 2\n");
+    ck_has("pxengine_http_server_seconds_bucket{class=\"stream\",le=\"1\"} 2\n");
+    ck_has("pxengine_http_server_seconds_bucket{class=\"stream\",le=\"+Inf\"} 3\n");
+    ck_has("pxengine_http_server_seconds_sum{class=\"stream\"} 2.002000001\n");
+}
+END_TEST
+
 START_TEST(says_what_is_not_ready)
 {
     ck_assert_int_eq(get("/livez"), 200);
@@ -426,6 +445,7 @@ int main(void)
     tcase_add_test(tests, lists_assets);
     tcase_add_test(tests, refuses_nonsense);
     tcase_add_test(tests, packs_when_welcome);
+    tcase_add_test(tests, times_what_it_answers);
     tcase_add_test(tests, says_what_is_not_ready);
     tcase_add_test(tests, tells_candles);
     tcase_add_test(tests, pages_candles);

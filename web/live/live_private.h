@@ -5,6 +5,7 @@
 #include "shm/wait.h"
 #include "web/live/live.h"
 #include "web/live/session.h"
+#include "web/times.h"
 
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -47,6 +48,8 @@ struct pxi_conn {
     struct px_stream *upstream; /* RELAY */
     uint32_t upstream_watched;
     struct pxi_pipe up, down;
+    px_mono asked; /* RELAY: the GET under way came in; 0: none is */
+    enum px_time_class asked_class;
 };
 
 struct pxi_replay;

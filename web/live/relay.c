@@ -23,6 +23,23 @@ static void watch_both(struct pxi_conn *conn)
     pxi_watch(live, px_stream_fd(conn->upstream), &conn->upstream_watched, upstream, (uint64_t)(uintptr_t)conn | 1);
 }
 
+/* ---- how long it takes ---- */
+
+static void note_request(struct pxi_conn *conn, const char *bytes, size_t len)
+{
+    if (conn->asked.ns == 0 && px_time_class_of_head(bytes, len, &conn->asked_class))
+        conn->asked = px_mono_now();
+}
+
+static void note_answer(struct pxi_conn *conn)
+{
+    if (conn->asked.ns != 0)
+        px_time_observe(conn->live->stats, PX_TIME_SERVER, conn->asked_class, px_mono_since(px_mono_now(), conn->asked));
+    conn->asked.ns = 0;
+}
+
+/* ---- to and fro ---- */
+
 /* What waits in the pipe: 0 = all gone, PX_E_AGAIN, or an error. */
 static int drain(struct pxi_pipe *pipe, struct px_stream *to)
 {
@@ -65,8 +82,9 @@ static int end(struct pxi_pipe *pipe, struct px_stream *to)
 }
 
 /* One read and its write. PX_E_AGAIN when nothing can be done now; 0 = go on. */
-static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
+static int step(struct pxi_conn *conn, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
 {
+    struct px_live *live = conn->live;
     ssize_t count, written;
     int error = drain(pipe, to);
 
@@ -79,7 +97,11 @@ static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *f
         return PX_E_AGAIN;
     if (count < 0) /* closed or reset: what came before it has been passed on */
         return end(pipe, to);
+    if (pipe == &conn->up)
+        note_request(conn, live->relay, (size_t)count);
     written = px_stream_write(to, live->relay, (size_t)count);
+    if (pipe == &conn->down)
+        note_answer(conn);
     if (written == PX_E_AGAIN)
         written = 0;
     if (written < 0)
@@ -88,12 +110,12 @@ static int step(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *f
 }
 
 /* Each turn at most 256 KiB a direction, so that one download does not hold up the loop. */
-static int pump(struct px_live *live, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
+static int pump(struct pxi_conn *conn, struct pxi_pipe *pipe, struct px_stream *from, struct px_stream *to)
 {
     int error = 0;
 
     for (int i = 0; i < 4 && error == 0; i++)
-        error = step(live, pipe, from, to);
+        error = step(conn, pipe, from, to);
     return error == PX_E_AGAIN ? 0 : error;
 }
 
@@ -133,13 +155,13 @@ void pxi_relay_start(struct pxi_conn *conn, struct px_text bytes)
         pxi_conn_kill(conn);
         return;
     }
+    note_request(conn, bytes.at, bytes.len);
     pxi_conn_become(conn, PXI_RELAY);
     watch_both(conn);
 }
 
 void pxi_relay_event(struct pxi_conn *conn)
 {
-    struct px_live *live = conn->live;
     int error = px_stream_handshake(conn->upstream);
 
     if (error == PX_E_IO && conn->down.bytes == NULL && !conn->down.ended && conn->up.bytes != NULL &&
@@ -151,12 +173,12 @@ void pxi_relay_event(struct pxi_conn *conn)
     }
     bool client_ended = conn->up.ended;
 
-    if (error == 0 && pump(live, &conn->up, conn->stream, conn->upstream) != 0)
+    if (error == 0 && pump(conn, &conn->up, conn->stream, conn->upstream) != 0)
         abandon(&conn->up);
     else
         client_ended = conn->up.ended;
     if (error == 0)
-        error = pump(live, &conn->down, conn->upstream, conn->stream);
+        error = pump(conn, &conn->down, conn->upstream, conn->stream);
     if (error != 0 && error != PX_E_AGAIN) {
         pxi_conn_kill(conn);
         return;

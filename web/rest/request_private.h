@@ -51,6 +51,7 @@ struct px_request {
     struct px_route_match match;
     bool head_only;
     struct px_config_limits limits; /* as they were when it came in */
+    px_mono began;
     char id[32];                    /* X-Request-Id */
     char segment[128];              /* the "*" of the path, decoded */
     struct px_query query;
@@ -175,6 +176,12 @@ void pxi_stream_end(struct pxi_stream **streamp);
 /* answer.c: the head of a stream into `to`, of PXI_HEAD_ROOM; its length. Whether it is to be packed, with the thread's zip ready. */
 size_t pxi_stream_head(struct px_request *request, bool packed, char *to);
 bool pxi_stream_packs(struct px_request *request);
+
+/* ---- /metrics: status.c, times.c ---- */
+
+void pxi_say(struct px_request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void pxi_say_family(struct px_request *request, const char *name, const char *kind, const char *help);
+void pxi_say_times(struct px_request *request);
 
 /* ---- the way out ---- */
 

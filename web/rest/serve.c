@@ -8,6 +8,7 @@
 #include "web/dashboard/files.h"
 #include "web/rest/request_private.h"
 #include "web/snapshot.h"
+#include "web/times.h"
 #include "web/ulid.h"
 
 #define BODY_STEP        16 /* bytes between two looks at the clock: a server's read may wait for each of them */
@@ -303,6 +304,7 @@ static void begin(struct px_rest_thread *thread, const struct px_exchange *excha
 
     /* Everything but the query's text, which is 8 KB that nobody reads before it is written. */
     request->query.count = 0;
+    request->began = px_mono_now();
     request->rest = thread->rest;
     request->thread = thread;
     request->exchange = exchange;
@@ -330,7 +332,11 @@ static int finish(struct px_request *request)
     if (request->exchange->content_length > 0 && request->body.len == 0 && !request->closing)
         pxi_hang_up(request); /* nobody will read what was announced */
     int status = pxi_answer_send(request);
+    enum px_time_class class = request->answer.streamed
+                                   ? PX_TIME_STREAM
+                                   : px_time_class_of(request->exchange->path, request->exchange->query.len > 0);
 
+    px_time_observe(stats, PX_TIME_HANDLER, class, px_mono_since(px_mono_now(), request->began));
     px_stat_add(stats, PX_STAT_WEB_REQUESTS, 1);
     if (status >= 400)
         px_stat_add(stats, PX_STAT_WEB_ERRORS, 1);

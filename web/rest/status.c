@@ -217,9 +217,7 @@ void pxi_get_readyz(struct px_request *request)
 
 /* ---- /metrics ---- */
 
-static void say(struct px_request *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct px_request *request, const char *format, ...)
+void pxi_say(struct px_request *request, const char *format, ...)
 {
     struct px_json *json = pxi_json(request);
     size_t room = json->size - json->len;
@@ -234,9 +232,9 @@ static void say(struct px_request *request, const char *format, ...)
         json->len += (size_t)n;
 }
 
-static void say_family(struct px_request *request, const char *name, const char *kind, const char *help)
+void pxi_say_family(struct px_request *request, const char *name, const char *kind, const char *help)
 {
-    say(request, "# HELP pxengine_%s %s\n# TYPE pxengine_%s %s\n", name, help, name, kind);
+    pxi_say(request, "# HELP pxengine_%s %s\n# TYPE pxengine_%s %s\n", name, help, name, kind);
 }
 
 /* Prometheus counts time in seconds; the region counts it in nanoseconds, which have no fraction. */
@@ -248,11 +246,11 @@ static void say_stat(struct px_request *request, const struct px_stat_info *info
     snprintf(name, sizeof name, "%s", info->name);
     if (unit)
         snprintf(name, sizeof name, "%.*s%s", (int)(unit - info->name), info->name, unit + 4);
-    say_family(request, name, info->kind, info->help);
+    pxi_say_family(request, name, info->kind, info->help);
     if (unit)
-        say(request, "pxengine_%s %.9f\n", name, (double)total / 1e9);
+        pxi_say(request, "pxengine_%s %.9f\n", name, (double)total / 1e9);
     else
-        say(request, "pxengine_%s %llu\n", name, (unsigned long long)total);
+        pxi_say(request, "pxengine_%s %llu\n", name, (unsigned long long)total);
 }
 
 static void say_stats(struct px_request *request)
@@ -326,12 +324,12 @@ static void say_workers(struct px_request *request)
     struct worker worker;
 
     for (size_t i = 0; i < PX_COUNT_OF(worker_metrics); i++) {
-        say_family(request, worker_metrics[i].name, worker_metrics[i].kind, worker_metrics[i].help);
+        pxi_say_family(request, worker_metrics[i].name, worker_metrics[i].kind, worker_metrics[i].help);
         for (unsigned slot = 0; slot < slots_of(request); slot++) {
             look_at(request, slot, &worker);
             double value = worker_metrics[i].value(&worker);
             if (value >= 0)
-                say(request, "pxengine_%s{role=\"%s\",worker=\"%u\"} %.9g\n", worker_metrics[i].name, worker.role,
+                pxi_say(request, "pxengine_%s{role=\"%s\",worker=\"%u\"} %.9g\n", worker_metrics[i].name, worker.role,
                     worker.number, value);
         }
     }
@@ -346,7 +344,7 @@ static void say_lag(struct px_request *request, const char *ring_name, const str
     for (unsigned slot = 0; slot < slots_of(request); slot++) {
         look_at(request, slot, &worker);
         if (lag_of(ring, yard, slot, &lag))
-            say(request, "pxengine_ring_lag{ring=\"%s\",role=\"%s\",worker=\"%u\"} %llu\n", ring_name, worker.role,
+            pxi_say(request, "pxengine_ring_lag{ring=\"%s\",role=\"%s\",worker=\"%u\"} %llu\n", ring_name, worker.role,
                 worker.number, (unsigned long long)lag);
     }
 }
@@ -355,20 +353,20 @@ static void say_shared(struct px_request *request)
 {
     const struct px_shm *shm = request->rest->heritage->shm;
 
-    say_family(request, "ring_lag", "gauge", "Events that a consumer of a ring has yet to read");
+    pxi_say_family(request, "ring_lag", "gauge", "Events that a consumer of a ring has yet to read");
     say_lag(request, "ticks", shm->ticks, shm->ticks_yard);
     say_lag(request, "events", shm->events, shm->events_yard);
-    say_family(request, "ring_published_total", "counter", "Events published to a ring in this epoch");
-    say(request, "pxengine_ring_published_total{ring=\"ticks\"} %llu\n", (unsigned long long)px_ring_tail(shm->ticks));
-    say(request, "pxengine_ring_published_total{ring=\"events\"} %llu\n",
+    pxi_say_family(request, "ring_published_total", "counter", "Events published to a ring in this epoch");
+    pxi_say(request, "pxengine_ring_published_total{ring=\"ticks\"} %llu\n", (unsigned long long)px_ring_tail(shm->ticks));
+    pxi_say(request, "pxengine_ring_published_total{ring=\"events\"} %llu\n",
         (unsigned long long)px_ring_tail(shm->events));
-    say_family(request, "queue_length", "gauge", "Records in a queue that its consumer has not acted on");
-    say(request, "pxengine_queue_length{queue=\"hits\"} %llu\n", (unsigned long long)px_queue_length(shm->hits));
-    say(request, "pxengine_queue_length{queue=\"seeds\"} %llu\n", (unsigned long long)px_queue_length(shm->seeds));
-    say_family(request, "assets", "gauge", "Assets configured");
-    say(request, "pxengine_assets %u\n", request->rest->heritage->config->asset_count);
-    say_family(request, "build_info", "gauge", "1, with the version and the epoch as labels");
-    say(request, "pxengine_build_info{version=\"%s\",epoch=\"%s\"} 1\n", PX_VERSION, request->rest->epoch);
+    pxi_say_family(request, "queue_length", "gauge", "Records in a queue that its consumer has not acted on");
+    pxi_say(request, "pxengine_queue_length{queue=\"hits\"} %llu\n", (unsigned long long)px_queue_length(shm->hits));
+    pxi_say(request, "pxengine_queue_length{queue=\"seeds\"} %llu\n", (unsigned long long)px_queue_length(shm->seeds));
+    pxi_say_family(request, "assets", "gauge", "Assets configured");
+    pxi_say(request, "pxengine_assets %u\n", request->rest->heritage->config->asset_count);
+    pxi_say_family(request, "build_info", "gauge", "1, with the version and the epoch as labels");
+    pxi_say(request, "pxengine_build_info{version=\"%s\",epoch=\"%s\"} 1\n", PX_VERSION, request->rest->epoch);
 }
 
 void pxi_get_metrics(struct px_request *request)
@@ -379,4 +377,5 @@ void pxi_get_metrics(struct px_request *request)
     say_stats(request);
     say_workers(request);
     say_shared(request);
+    pxi_say_times(request);
 }
