@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "engine/heritage.h"
 #include "web/live/live.h"
+#include "web/quick.h"
 #include "web/rcu.h"
 #include "web/rest/rest.h"
 #include "web/server.h"
@@ -27,6 +28,7 @@ struct web {
     struct px_watchers *watchers;
     struct px_rest *rest;
     struct px_server *server;
+    struct px_quick *quick;
     struct px_live *live;
     px_mono chores_done;
 };
@@ -66,6 +68,8 @@ static int start_live(struct web *web)
         .data = config->data,
         .auth = authenticate,
         .auth_user = web,
+        .quick = px_quick_serve,
+        .quick_user = web->quick,
     };
 
     return px_live_start(&options, &web->live);
@@ -82,6 +86,8 @@ static int start(struct web *web)
     if (rc == 0)
         rc = px_server_start(web->rest, "127.0.0.1", 0, &web->server);
     if (rc == 0)
+        rc = px_quick_create(web->rest, &web->quick);
+    if (rc == 0)
         rc = start_live(web);
     return rc;
 }
@@ -89,6 +95,7 @@ static int start(struct web *web)
 static void stop(struct web *web)
 {
     px_live_stop(&web->live, DRAIN_MS);
+    px_quick_destroy(&web->quick);
     px_server_stop(&web->server);
     px_rest_destroy(&web->rest);
     px_watchers_destroy(&web->watchers);

@@ -206,6 +206,51 @@ def test_06_times_what_it_answers(engine):
         assert counts(after, stage) - counts(before, stage) == 20, stage
 
 
+def test_06_mixes_on_one_connection(engine):
+    """Some requests are answered by the loop that owns the socket, others behind it: a client does not know which."""
+    def head(path, *lines):
+        return "\r\n".join([f"GET {path} HTTP/1.1", "Host: x", *lines, "", ""]).encode()
+
+    def answer(link, data=b""):
+        while b"\r\n\r\n" not in data:
+            data += link.recv(65536)
+        top, _, body = data.partition(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)content-length: (\d+)", top).group(1)) if b" 304 " not in top.split(b"\r\n")[0] else 0
+        while len(body) < length:
+            body += link.recv(65536)
+        return int(top.split()[1]), top, body[:length], body[length:]
+
+    average, price, candles = "/api/v1/averages/BTC-USDT", "/api/v1/prices/ETH-USDT", "/api/v1/candles/BTC-USDT?limit=2"
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as link:
+        for path, status in ((average, 200), (price, 200), ("/api/v1/prices/XX", 404), (average, 200), (candles, 200), (average, 200), (candles, 200)):
+            link.sendall(head(path))
+            got, _, body, rest = answer(link)
+            assert got == status and rest == b"", (path, got)
+            assert (b'"1h":{' in body) == (path == average), path
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as link:
+        link.sendall(head(average)[:20])
+        time.sleep(0.05)
+        link.sendall(head(average)[20:])
+        assert answer(link)[0] == 200
+        link.sendall(head(average) + head(price) + head(candles, "Connection: close"))
+        status, _, body, rest = answer(link)
+        assert status == 200 and b'"1h":{' in body
+        status, _, body, rest = answer(link, rest)
+        assert status == 200 and b'"ETH-USDT"' in body
+        status, _, body, rest = answer(link, rest)
+        assert status == 200 and b'"interval":"1m"' in body
+    with socket.create_connection(("127.0.0.1", engine.port), timeout=20) as link:
+        link.sendall(head(average, "X-API-Key: wrong"))
+        status, top, body, _ = answer(link)
+        assert status == 401 and b"WWW-Authenticate" in top
+        link.sendall(head(average, f"X-API-Key:  {engine.key} ", "Accept-Encoding: gzip"))
+        status, top, body, _ = answer(link)
+        assert status == 200 and b'"1h":{' in (gzip.decompress(body) if b"gzip" in top else body)
+        link.sendall(head(average, "Connection: close"))
+        status, top, _, rest = answer(link)
+        assert status == 200 and link.recv(10) == b"", "it was asked to close"
+
+
 def test_07_tells_what_is_wrong(engine):
     check_problem(engine.get("/api/v1/prices/XX-YY"), 404, "unknown_symbol")
     check_problem(engine.get("/api/v1/nothing"), 404, "not_found")

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "web/live/live_private.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -162,8 +163,58 @@ static bool is_session_path(struct px_text path)
     return px_text_is(path, "/ws/v1") || px_text_is(path, "/v2");
 }
 
+/* The address of the client, whose requests are counted by it. */
+static void peer_of(const struct pxi_conn *conn, char text[INET6_ADDRSTRLEN])
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+
+    text[0] = '\0';
+    if (getpeername(px_stream_fd(conn->stream), (struct sockaddr *)&address, &len) != 0)
+        return;
+    if (address.ss_family == AF_INET)
+        inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, text, INET6_ADDRSTRLEN);
+    else if (address.ss_family == AF_INET6)
+        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, text, INET6_ADDRSTRLEN);
+}
+
+/* Answers are small, and one comes after the other: a client that has no room for one has not read thousands. */
+static int write_answer(void *ctx, const char *at, size_t len)
+{
+    struct pxi_conn *conn = ctx;
+
+    return px_stream_write(conn->stream, at, len) == (ssize_t)len ? 0 : PX_E_CLOSED;
+}
+
+/* False: it is to be relayed. Requests that came in one piece with others are, since their answers have to keep their order. */
+static bool answer_here(struct pxi_conn *conn, const struct px_http_head *request, size_t head_len)
+{
+    const struct px_live_options *options = &conn->live->options;
+    px_mono began = px_mono_now();
+    char peer[INET6_ADDRSTRLEN];
+
+    if (options->quick == NULL || conn->head_len != head_len)
+        return false;
+    peer_of(conn, peer);
+    int error = options->quick(options->quick_user, request, peer, write_answer, conn);
+    if (error == PX_E_NOT_FOUND)
+        return false;
+    px_time_observe(conn->live->stats, PX_TIME_SERVER, px_time_class_of(request->path, false),
+                    px_mono_since(px_mono_now(), began));
+    free(conn->head); /* who is idle keeps none */
+    conn->head = NULL;
+    conn->head_len = 0;
+    if (error != 0)
+        pxi_conn_kill(conn);
+    else
+        pxi_conn_become(conn, PXI_HEAD);
+    return true;
+}
+
 static void route(struct pxi_conn *conn, const struct px_http_head *request, size_t head_len)
 {
+    if (answer_here(conn, request, head_len))
+        return;
     if (is_session_path(request->path))
         pxi_ws_start(conn, request, (struct px_text){conn->head + head_len, conn->head_len - head_len});
     else

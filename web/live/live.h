@@ -1,13 +1,14 @@
 /*
  * The live loop of a web worker: one thread that owns the public port. It reads the first request head of every
- * connection, strictly and under a deadline; a WebSocket upgrade on /ws/v1 or /v2 becomes a session here, everything
- * else is relayed to the worker's own HTTP server on loopback. It reads prices and alert events from shared memory and
+ * connection, strictly and under a deadline; a WebSocket upgrade on /ws/v1 or /v2 becomes a session here, what can be answered
+ * out of memory is, and from the first request that cannot the connection is relayed to the worker's own HTTP server on loopback. It reads prices and alert events from shared memory and
  * never waits for a client, the keeper or the HTTP server.
  *
  * Call only in a web worker, after the fork.
  */
 #pragma once
 
+#include "net/http.h"
 #include "shm/region.h"
 #include "web/watchers.h"
 
@@ -19,13 +20,21 @@
  */
 typedef int px_live_auth(void *user, struct px_text token, char owner[PX_LIVE_OWNER_SIZE], unsigned *scopesp);
 
+/*
+ * Answers a request without a body at once, all of it by one call of `write`, which returns < 0 when the client does not take it. Called on
+ * the live thread: must not block. The texts of `request` lie in a buffer that it may change. 0; PX_E_CLOSED: the connection is to
+ * end; PX_E_NOT_FOUND: it is none of its requests, and nothing was touched.
+ */
+typedef int px_live_write(void *ctx, const char *at, size_t len);
+typedef int px_live_quick(void *user, const struct px_http_head *request, const char *peer, px_live_write *write, void *ctx);
+
 #define PX_LIVE_NO_RCU UINT32_MAX
 
 struct px_live_options {
     const char *host;   /* public address, numeric or a name */
     uint16_t port;      /* 0: the kernel chooses (tests) */
     int listen_fd;      /* a listening, non-blocking socket instead, the loop's from now on; -1: one of its own */
-    uint16_t http_port; /* on 127.0.0.1: where everything but WebSocket goes */
+    uint16_t http_port; /* on 127.0.0.1: where everything else goes */
 
     const struct px_config *config; /* limits, venue names; outlives the loop */
     const struct px_shm *shm;       /* outlives the loop */
@@ -37,6 +46,9 @@ struct px_live_options {
 
     px_live_auth *auth; /* NULL: nobody can authenticate */
     void *auth_user;
+
+    px_live_quick *quick; /* NULL: every request is relayed */
+    void *quick_user;
 
     uint32_t gather_ms; /* under pressure a connection gets one send in so many ms; 0 = 100 */
 };
