@@ -1,12 +1,13 @@
 #!/bin/bash
 # notify: 10,000 assets x 1 tick/s, of which 1,000 a second fire to one webhook, from the tick to the request
 #
-# Usage: notify.sh [--quick] [--minutes N] [--rate N] [--assets N] [--bin DIR] [--keep]
+# Usage: notify.sh [--quick] [--minutes N] [--rate N] [--assets N] [--recurring N] [--bin DIR] [--keep]
+# 10,000 alerts recur; those that fire once fill up what is wanted, made in batches all the time.
 # The venue, the engine and the receiver run on this machine; processor time is counted for the engine alone. --quick ends within
 # 45 s; --minutes 10 is the long one; --keep leaves configuration and logs in /tmp. Exit code 0: limit kept, nothing missing; 77: not built.
 set -u
 here=$(cd "$(dirname "$0")/../.." && pwd)
-bin='' assets=10000 rate=1000 seconds=60 warm_up=10 keep=
+bin='' assets=10000 rate=1000 recurring=10000 seconds=60 warm_up=10 keep=
 
 while [ $# -gt 0 ]; do
     case "$1" in
@@ -14,9 +15,10 @@ while [ $# -gt 0 ]; do
     --bin) bin=$2 && shift ;;
     --assets) assets=$2 && shift ;;
     --rate) rate=$2 && shift ;;
+    --recurring) recurring=$2 && shift ;;
     --minutes) seconds=$(($2 * 60)) && shift ;;
     --keep) keep=yes ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0" && exit 64 ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" && exit 64 ;;
     esac
     shift
 done
@@ -82,7 +84,7 @@ key=$("$bin/pxengine" key add --data "$work/data") || exit 1
 engine=$!
 
 "$bin/notify_client" --port "$port" --key "$key" --list "$work/list" --journal "$work/journal" --engine "$engine" \
-    --venue "$venue" --seconds "$seconds" --warm-up "$warm_up" --rate "$rate" >"$work/report"
+    --venue "$venue" --seconds "$seconds" --warm-up "$warm_up" --rate "$rate" --recurring "$recurring" >"$work/report"
 code=$?
 if [ $code -ne 0 ] && [ -s "$work/engine.log" ]; then
     echo "notify: the engine's log ends with" >&2

@@ -23,14 +23,14 @@
 #define MAKERS     4
 #define BATCH      50
 #define TURN_NS    (50 * PX_NS_PER_MS)
-#define PACE_LEAST 0.5
+#define PACE_LEAST 0.05
 #define PACE_MOST  6.0 /* alerts made for each that shall fire: some prices go the other way */
 
 struct settings {
     const char *host, *key, *list, *journal;
     uint16_t port;
     int engine_pid, venue_pid;
-    unsigned seconds, warmup, rate;
+    unsigned seconds, warmup, rate, recurring;
 };
 
 struct bench {
@@ -41,7 +41,7 @@ struct bench {
     char channel[40];
     uint32_t stop, single; /* single: the server takes no batches */
     uint64_t turn;         /* counts alerts, over all makers */
-    uint64_t made, refused;
+    uint64_t made, refused, recurring; /* recurring: of those made */
     int64_t per_mille;     /* of the wanted rate that is made: what the makers have learnt */
     pthread_t maker[MAKERS], reader;
 };
@@ -99,8 +99,11 @@ static void *read_journal(void *argument)
 
 /* ---- alerts ---- */
 
-/* One step above or below: half of the next ticks cross it. */
-static int write_alert(struct bench *bench, char *to, size_t size)
+/*
+ * One step above or below: half of the next ticks cross it. One that recurs crosses either way, and is quiet for so long after a fire that it
+ * is never a storm, whose fires would be joined.
+ */
+static int write_alert(struct bench *bench, bool recurs, char *to, size_t size)
 {
     uint64_t turn = __atomic_fetch_add(&bench->turn, 1, __ATOMIC_RELAXED);
     uint32_t index = (uint32_t)(turn * 7919 % bench->market.asset_count);
@@ -110,8 +113,9 @@ static int write_alert(struct bench *bench, char *to, size_t size)
     char text[PX_DECIMAL_SIZE];
 
     px_decimal_format(level, asset->scale, text);
-    return snprintf(to, size, "{\"symbol\":\"%s\",\"condition\":{\"op\":\"crossing_%s\",\"level\":\"%s\"},\"channels\":[\"%s\"]}",
-                    asset->symbol, up ? "up" : "down", text, bench->channel);
+    return snprintf(to, size, "{\"symbol\":\"%s\",\"condition\":{\"op\":\"crossing%s\",\"level\":\"%s\"},%s\"channels\":[\"%s\"]}",
+                    asset->symbol, recurs ? "" : up ? "_up" : "_down", text,
+                    recurs ? "\"frequency\":\"every_time\",\"cooldown\":\"15s\"," : "", bench->channel);
 }
 
 static void count_made(struct bench *bench, int status, unsigned count, struct px_text answer)
@@ -122,30 +126,30 @@ static void count_made(struct bench *bench, int status, unsigned count, struct p
         fprintf(stderr, "notify: alerts were refused: %d %.*s\n", status, (int)PX_MIN(answer.len, 300), answer.at);
 }
 
-static void make_singly(struct bench *bench, struct rest *rest, unsigned count)
+static void make_singly(struct bench *bench, struct rest *rest, unsigned count, bool recurs)
 {
     struct px_text answer;
     char body[400];
 
     for (unsigned i = 0; i < count && !stopped(bench); i++) {
-        write_alert(bench, body, sizeof body);
+        write_alert(bench, recurs, body, sizeof body);
         int status = rest_request(rest, "POST", "/api/v1/alerts", body, &answer);
         count_made(bench, status, 1, answer);
     }
 }
 
-static void make(struct bench *bench, struct rest *rest, unsigned count)
+static void make(struct bench *bench, struct rest *rest, unsigned count, bool recurs)
 {
-    char body[BATCH * 256 + 64];
+    char body[BATCH * 320 + 64];
     struct px_text answer;
     size_t len = (size_t)snprintf(body, sizeof body, "{\"alerts\":[");
 
     if (__atomic_load_n(&bench->single, __ATOMIC_RELAXED)) {
-        make_singly(bench, rest, count);
+        make_singly(bench, rest, count, recurs);
         return;
     }
     for (unsigned i = 0; i < count; i++) {
-        len += (size_t)write_alert(bench, body + len, sizeof body - len);
+        len += (size_t)write_alert(bench, recurs, body + len, sizeof body - len);
         body[len++] = i + 1 < count ? ',' : ']';
     }
     memcpy(body + len, "}", 2);
@@ -173,7 +177,7 @@ static void *make_alerts(void *argument)
         owed = PX_MIN(owed + rate / MAKERS * (double)px_mono_since(now, before) / 1e9, 10.0 * BATCH);
         before = now;
         for (; owed >= 1 && !stopped(bench); owed -= PX_MIN(owed, BATCH))
-            make(bench, &rest, (unsigned)PX_MIN(owed, BATCH));
+            make(bench, &rest, (unsigned)PX_MIN(owed, BATCH), false);
         pause_ns(TURN_NS);
     }
     rest_fini(&rest);
@@ -245,6 +249,9 @@ static int begin(struct bench *bench, struct rest *rest)
     if (pthread_create(&bench->reader, NULL, read_journal, bench) != 0)
         return PX_E_SYSTEM;
     pause_ns(2 * PX_NS_PER_S); /* every asset has a price */
+    for (unsigned made = 0; made < bench->settings.recurring; made += BATCH)
+        make(bench, rest, (unsigned)PX_MIN(bench->settings.recurring - made, BATCH), true);
+    bench->recurring = bench->made;
     for (unsigned i = 0; i < MAKERS; i++)
         if (pthread_create(&bench->maker[i], NULL, make_alerts, bench) != 0)
             return PX_E_SYSTEM;
@@ -296,6 +303,7 @@ static bool report(struct bench *bench, const struct processes *processes, doubl
            bench->settings.rate);
     printf("%-36s %10s %10s %10s %10s %10s\n", "delay, ms", "p50", "p99", "p99.9", "max", "count");
     print_delays("tick sent to matched", &sink->tick_to_match);
+    print_delays("tick received to request received", &sink->received_to_request);
     print_delays("tick sent to request received", delay);
     printf("\n%-36s %10s\n", "process", "CPU");
     for (size_t i = 0; i < processes->count; i++) {
@@ -303,15 +311,16 @@ static bool report(struct bench *bench, const struct processes *processes, doubl
         printf("%-36s %8.1f %%\n", processes->list[i].title, process_cores(&processes->list[i], seconds) * 100);
     }
     printf("%-36s %8.1f %%\n", "all of the engine", cores * 100);
-    printf("\nalerts made %llu, refused %llu%s; fires %lld, requests %llu, missing %lld, repeated %llu, connections %llu, errors %llu\n",
-           (unsigned long long)bench->made, (unsigned long long)bench->refused, bench->single ? ", one by one" : "", (long long)fires,
+    printf("\nalerts made %llu, %llu of them recurring, refused %llu%s; fires %lld, requests %llu, missing %lld, repeated %llu, connections %llu, errors %llu\n",
+           (unsigned long long)bench->made, (unsigned long long)bench->recurring, (unsigned long long)bench->refused, bench->single ? ", one by one" : "", (long long)fires,
            (unsigned long long)sink->requests, (long long)missing, (unsigned long long)sink->repeats,
            (unsigned long long)sink->connections, (unsigned long long)sink->errors);
     printf("limit %.0f ms at p99, nothing missing, at least 7 in 10 of the rate: %s\n", LIMIT_MS, good ? "kept" : "NOT KEPT");
     printf("{\"bench\":\"notify\",\"metrics\":{\"tick_to_webhook_p50_ms\":%.3f,\"tick_to_webhook_p99_ms\":%.3f,"
-           "\"tick_to_webhook_max_ms\":%.3f,\"tick_to_match_p99_ms\":%.3f,\"fires_per_s\":%.1f,\"missing\":%lld,\"repeated\":%llu,"
+           "\"tick_to_webhook_max_ms\":%.3f,\"received_to_webhook_p99_ms\":%.3f,\"tick_to_match_p99_ms\":%.3f,\"fires_per_s\":%.1f,\"missing\":%lld,\"repeated\":%llu,"
            "\"cpu_cores\":%.3f}}\n",
-           histogram_ms(delay, 500), p99, (double)delay->max_ns / 1e6, histogram_ms(&sink->tick_to_match, 990), rate, (long long)missing,
+           histogram_ms(delay, 500), p99, (double)delay->max_ns / 1e6, histogram_ms(&sink->received_to_request, 990),
+           histogram_ms(&sink->tick_to_match, 990), rate, (long long)missing,
            (unsigned long long)sink->repeats, cores);
     return good;
 }
@@ -345,10 +354,10 @@ static int read_settings(int argc, char **argv, struct settings *settingsp)
     static const struct option options[] = {
         {"port", 1, NULL, 'p'},   {"key", 1, NULL, 'k'},   {"list", 1, NULL, 'l'},    {"journal", 1, NULL, 'j'},
         {"engine", 1, NULL, 'e'}, {"venue", 1, NULL, 'v'}, {"seconds", 1, NULL, 's'}, {"warm-up", 1, NULL, 'w'},
-        {"rate", 1, NULL, 'r'},   {NULL, 0, NULL, 0}};
+        {"rate", 1, NULL, 'r'},   {"recurring", 1, NULL, 'c'}, {NULL, 0, NULL, 0}};
     int option;
 
-    *settingsp = (struct settings){.host = "127.0.0.1", .seconds = 60, .warmup = 10, .rate = 1000};
+    *settingsp = (struct settings){.host = "127.0.0.1", .seconds = 60, .warmup = 10, .rate = 1000, .recurring = 10000};
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         unsigned number = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
         switch (option) {
@@ -378,6 +387,9 @@ static int read_settings(int argc, char **argv, struct settings *settingsp)
             break;
         case 'r':
             settingsp->rate = number;
+            break;
+        case 'c':
+            settingsp->recurring = number;
             break;
         default:
             return PX_E_INVALID;

@@ -55,7 +55,8 @@ static void add(uint64_t *counter)
 
 static void take(struct sink *sink, const char *head, const char *body, int64_t now_ns)
 {
-    int64_t price_ns = time_after(body, "\"price_time\":\""), matched_ns = time_after(body, "\"matched_time\":\"");
+    int64_t price_ns = time_after(body, "\"price_time\":\""), received_ns = time_after(body, "\"recv_time\":\"");
+    int64_t matched_ns = time_after(body, "\"matched_time\":\"");
 
     add(&sink->requests);
     if (!note_id(sink, head)) {
@@ -63,10 +64,11 @@ static void take(struct sink *sink, const char *head, const char *body, int64_t 
         return;
     }
     add(&sink->distinct);
-    if (price_ns == 0 || matched_ns == 0) {
+    if (price_ns == 0 || received_ns == 0 || matched_ns == 0) {
         add(&sink->errors);
     } else if (__atomic_load_n(&sink->measuring, __ATOMIC_ACQUIRE)) {
         histogram_add(&sink->tick_to_request, now_ns - price_ns);
+        histogram_add(&sink->received_to_request, now_ns - received_ns);
         histogram_add(&sink->tick_to_match, matched_ns - price_ns);
     }
 }
@@ -164,6 +166,7 @@ int sink_start(struct sink *sink)
     socklen_t len = sizeof address;
 
     histogram_clear(&sink->tick_to_request);
+    histogram_clear(&sink->received_to_request);
     histogram_clear(&sink->tick_to_match);
     sink->ids = calloc(SINK_IDS, sizeof *sink->ids);
     sink->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

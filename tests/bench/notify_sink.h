@@ -25,7 +25,7 @@ struct sink {
     uint32_t measuring;
     pthread_t thread;
     uint64_t requests, distinct, repeats, errors, connections; /* read by others with relaxed loads */
-    struct histogram tick_to_request, tick_to_match;            /* while measuring */
+    struct histogram tick_to_request, received_to_request, tick_to_match; /* while measuring */
     uint64_t *ids;
     struct sink_connection *connection[SINK_CONNECTIONS];
 };
