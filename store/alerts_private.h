@@ -39,6 +39,7 @@ struct px_alerts {
     uint64_t deliveries;            /* the newest one's number, likewise */
     int64_t due_floor[2];           /* nothing is due, [1]: leased, before; what stood there is gone, and its tombstones are passed over */
     int64_t group_floor[2];         /* likewise of what the group under way has put, which no scan sees yet */
+    int64_t soonest;                /* nothing becomes due before; leases do not count */
     struct pxi_silences *silences;
     struct pxi_gathers *gathers;
     px_alerts_render *render;       /* NULL: a message is told as it is */

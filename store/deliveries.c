@@ -59,6 +59,7 @@ void pxi_delivery_put(struct px_alerts *alerts, const struct px_delivery *delive
 
         alerts->due_floor[leased] = PX_MIN(alerts->due_floor[leased], delivery->due_ns);
         alerts->group_floor[leased] = PX_MIN(alerts->group_floor[leased], delivery->due_ns);
+        alerts->soonest = leased ? alerts->soonest : PX_MIN(alerts->soonest, delivery->due_ns);
         pxi_put(&alerts->db, PXI_ALERTS_DUE, key, sizeof key, "", 0);
     }
     alerts->dirty = true;
@@ -344,7 +345,14 @@ static int claim(struct px_alerts *alerts, struct claim *claim, bool leased)
     error = end_scan(scan, &bound, error);
     if (!error)
         alerts->due_floor[leased] = PX_MIN(floor, alerts->group_floor[leased]);
+    if (!error && !leased)
+        alerts->soonest = PX_MIN(floor < claim->now_ns ? floor : claim->next_ns > 0 ? claim->next_ns : INT64_MAX, alerts->group_floor[0]);
     return error;
+}
+
+int64_t px_deliveries_soonest(const struct px_alerts *alerts)
+{
+    return alerts->soonest;
 }
 
 int px_deliveries_claim(struct px_alerts *alerts, int64_t now_ns, uint32_t want, struct px_job *jobs, uint32_t *countp,

@@ -49,6 +49,9 @@ int px_deliveries_report(struct px_alerts *alerts, const struct px_report *repor
 int px_deliveries_claim(struct px_alerts *alerts, int64_t now_ns, uint32_t want, struct px_job *jobs, uint32_t *countp,
                         int64_t *nextp);
 
+/* Nothing becomes due before that time, but for leases that end; INT64_MAX: nothing at all. Costs nothing. */
+int64_t px_deliveries_soonest(const struct px_alerts *alerts);
+
 /* Whoever held leases holds them no more: they are due at once. */
 int px_deliveries_release(struct px_alerts *alerts, int64_t now_ns);
 

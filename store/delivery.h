@@ -128,8 +128,9 @@ struct px_report {
 
 /* One exchange: what has become of some, and room for more. */
 struct px_turn {
-    uint32_t count; /* of reports */
-    uint32_t want;  /* jobs, 0 .. PX_JOBS_MAX */
-    bool fresh;     /* notify holds no lease that it knows of */
+    uint32_t count;   /* of reports */
+    uint32_t want;    /* jobs, 0 .. PX_JOBS_MAX */
+    uint32_t wait_ms; /* when nothing is due, the answer may take so long, and comes as soon as something is */
+    bool fresh;       /* notify holds no lease that it knows of */
     struct px_report report[PX_REPORTS_MAX];
 };

@@ -20,6 +20,8 @@ struct px_reader {
     px_mono deadline; /* of the call under way */
     const void *extra; /* what follows the request of the call under way */
     size_t extra_len;
+    struct px_wire_head turn_head; /* of the exchange under way */
+    uint32_t turn_want;
 };
 
 /* Where the rows of an answer go: the caller's own array, so that nothing is copied twice and nothing grows. */
@@ -164,29 +166,42 @@ static int receive_answer(struct px_reader *reader, const struct px_wire_head *a
     return receive_all(reader, rows->at, answer->count * rows->size);
 }
 
+static int send_request(struct px_reader *reader, enum px_wire_kind kind, const struct px_wire_request *request, struct px_wire_head *headp)
+{
+    char frame[sizeof *headp + sizeof *request];
+
+    *headp = (struct px_wire_head){(uint32_t)(sizeof *request + reader->extra_len), PX_WIRE_VERSION, (uint16_t)kind, ++reader->last_id};
+    memcpy(frame, headp, sizeof *headp);
+    memcpy(frame + sizeof *headp, request, sizeof *request);
+    int error = send_all(reader, frame, sizeof frame);
+    return error ? error : send_all(reader, reader->extra, reader->extra_len);
+}
+
 /* One request over one connection; any failure leaves none behind, since a late answer must not meet the next request.
  */
 static int ask_once(struct px_reader *reader, enum px_wire_kind kind, const struct px_wire_request *request,
                     const struct rows *rows, struct px_wire_answer *answer, bool *sentp)
 {
-    struct px_wire_head head = {(uint32_t)(sizeof *request + reader->extra_len), PX_WIRE_VERSION, (uint16_t)kind,
-                                ++reader->last_id};
+    struct px_wire_head head;
     int error = connect_once(reader);
 
     if (error)
         return error;
-    char frame[sizeof head + sizeof *request];
-    memcpy(frame, &head, sizeof head);
-    memcpy(frame + sizeof head, request, sizeof *request);
     *sentp = true;
-    error = send_all(reader, frame, sizeof frame);
-    if (error == 0)
-        error = send_all(reader, reader->extra, reader->extra_len);
+    error = send_request(reader, kind, request, &head);
     if (error == 0)
         error = receive_answer(reader, &head, rows, answer);
     if (error)
         disconnect(reader);
     return error;
+}
+
+static px_mono deadline_of(const struct px_reader *reader)
+{
+    px_mono deadline = px_mono_now();
+
+    deadline.ns += reader->timeout_ms * PX_NS_PER_MS;
+    return deadline;
 }
 
 /* Until an answer or the deadline. *againp: an earlier attempt may have taken effect before the connection was lost. */
@@ -196,8 +211,7 @@ static int ask(struct px_reader *reader, enum px_wire_kind kind, const struct px
     struct timespec pause = {0, 2 * PX_NS_PER_MS};
     bool sent = false;
 
-    reader->deadline = px_mono_now();
-    reader->deadline.ns += reader->timeout_ms * PX_NS_PER_MS;
+    reader->deadline = deadline_of(reader);
     for (;;) {
         *againp = sent;
         int error = ask_once(reader, kind, request, rows, answer, &sent);
@@ -695,22 +709,43 @@ int px_reader_silence_list(struct px_reader *reader, const char *owner, const st
     return ask_list(reader, PX_WIRE_SILENCE_LIST, owner, after, &rows, countp, morep, nextp);
 }
 
-int px_reader_turn(struct px_reader *reader, const struct px_turn *turn, struct px_job *jobs, uint32_t *countp,
-                   int64_t *next_nsp)
+int px_reader_turn_begin(struct px_reader *reader, const struct px_turn *turn)
 {
     struct px_wire_request request;
-    struct px_wire_answer answer;
-    struct rows rows = {.at = jobs, .size = sizeof *jobs, .max = turn->want};
-    bool again;
 
     if (turn->count > PX_REPORTS_MAX || turn->want > PX_JOBS_MAX)
         return PX_E_INVALID;
     ask_about(&request, NULL, (struct px_alert_id){0, 0});
     request.turn = *turn;
-    int result = ask(reader, PX_WIRE_NOTIFY_TURN, &request, &rows, &answer, &again);
-    if (result)
-        return result;
-    *countp = answer.count;
-    *next_nsp = answer.prior;
-    return 0; /* what an answer that was lost had leased comes again: the keeper has been started anew */
+    reader->deadline = deadline_of(reader);
+    reader->turn_want = turn->want;
+    int error = connect_once(reader);
+    if (!error)
+        error = send_request(reader, PX_WIRE_NOTIFY_TURN, &request, &reader->turn_head);
+    if (error)
+        disconnect(reader);
+    return error;
+}
+
+int px_reader_turn_fd(const struct px_reader *reader)
+{
+    return reader->fd;
+}
+
+int px_reader_turn_end(struct px_reader *reader, struct px_job *jobs, uint32_t *countp)
+{
+    struct rows rows = {.at = jobs, .size = sizeof *jobs, .max = reader->turn_want};
+    struct px_wire_answer answer;
+
+    reader->deadline = deadline_of(reader);
+    int error = receive_answer(reader, &reader->turn_head, &rows, &answer);
+    if (error)
+        disconnect(reader);
+    *countp = error || answer.result ? 0 : answer.count;
+    return error ? error : answer.result;
+}
+
+void px_reader_turn_cancel(struct px_reader *reader)
+{
+    disconnect(reader);
 }

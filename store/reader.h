@@ -208,8 +208,12 @@ int px_reader_silence_list(struct px_reader *reader, const char *owner, const st
                            struct px_silence *silences, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);
 
 /*
- * notify's one exchange: what has become of some deliveries, and up to turn->want others to send. *next_nsp: when the next is due (wall),
- * 0 for none. After any error the answer may be lost: say `fresh` in the next turn, so that what it leased comes again. notify only.
+ * The exchange of notify, in two halves, so that it does not have to wait in between. PX_E_CLOSED (no keeper right now), PX_E_INVALID,
+ * PX_E_TIMEOUT; after any of them there is no exchange under way, and no connection. It may have taken effect all the same: reports may be
+ * repeated, and jobs of an answer that was lost are leased to nobody until an exchange says `fresh`.
  */
-int px_reader_turn(struct px_reader *reader, const struct px_turn *turn, struct px_job *jobs, uint32_t *countp,
-                   int64_t *next_nsp);
+int px_reader_turn_begin(struct px_reader *reader, const struct px_turn *turn);
+int px_reader_turn_fd(const struct px_reader *reader); /* readable: its answer has begun to come, or the keeper has gone */
+/* Waits for the rest of the answer. `jobs` has room for as many as were wanted. */
+int px_reader_turn_end(struct px_reader *reader, struct px_job *jobs, uint32_t *countp);
+void px_reader_turn_cancel(struct px_reader *reader);

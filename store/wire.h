@@ -9,7 +9,7 @@
 
 #include "store/reader.h"
 
-#define PX_WIRE_VERSION  2
+#define PX_WIRE_VERSION  3
 #define PX_WIRE_BODY_MAX (4 * 1024 * 1024)
 #define PX_KEEPER_SOCKET "keeper.sock"
 

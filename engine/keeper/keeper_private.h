@@ -71,6 +71,7 @@ struct pxi_task {
     bool more;
     int64_t prior;
     int result;
+    bool parked; /* notify's, which waits for something to be due */
 };
 
 /* FIFO of task numbers, as large as there are tasks. */
@@ -87,6 +88,8 @@ struct pxi_tasks {
     int done_fd;      /* eventfd: wakes the server thread */
     enum px_space space;
     px_mono looked; /* at the disk */
+    struct pxi_task *parked; /* one at most; in no list */
+    px_mono parked_until;
 };
 
 /* ---- seeds.c: what a new evaluator has to know ---- */
@@ -161,6 +164,7 @@ struct pxi_keeper {
     struct pxi_syncer syncer;
     struct pxi_server *server;
     struct px_alert_event *events; /* PXI_TELL_MAX */
+    struct px_job *jobs;           /* PX_JOBS_MAX, for claims */
     bool released; /* the leases of before this keeper */
 };
 
@@ -213,9 +217,12 @@ bool pxi_answers_alert(unsigned kind);
 int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, const struct px_wire_request *request,
                     struct px_alert **batchp, unsigned client, uint32_t serial);
 bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp); /* a finished one */
+void pxi_task_finish(struct pxi_tasks *tasks, struct pxi_task *task, int result); /* main thread: it is answered */
 /* notices.c: writes of channels and deliveries, as part of the group under way. */
 bool pxi_is_notice(unsigned kind);
 int pxi_notice_put(struct pxi_keeper *keeper, struct pxi_task *task);
+/* Gives what is due to the exchange that waits for it. Between two groups. */
+int pxi_claims_turn(struct pxi_keeper *keeper);
 void pxi_notice_render(void *ctx, const struct px_alert *alert, const struct px_alert_event *event,
                        char message[PX_ALERT_MESSAGE_SIZE]);
 int pxi_notice_read(const struct pxi_keeper *keeper, unsigned kind, const struct px_wire_request *request, void *rows,

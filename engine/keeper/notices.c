@@ -7,6 +7,8 @@
 #include "engine/keeper/keeper_private.h"
 #include "store/silences.h"
 
+#define PARKED_MS 1000u /* at most */
+
 bool pxi_is_notice(unsigned kind)
 {
     return kind == PX_WIRE_CHANNEL_PUT || kind == PX_WIRE_CHANNEL_DELETE || kind == PX_WIRE_CHANNEL_TEST ||
@@ -45,23 +47,80 @@ static int put_silence(struct pxi_keeper *keeper, struct pxi_task *task)
                  : px_silences_put(keeper->alerts, silence, keeper->heritage->config->limits.silences_per_owner, task->rows);
 }
 
+/* What is due goes to the task. */
+static int claim(struct pxi_keeper *keeper, struct pxi_task *task)
+{
+    uint32_t count = 0;
+    int error = px_deliveries_claim(keeper->alerts, px_wall_now(), task->request.turn.want, keeper->jobs, &count, &task->prior);
+
+    if (!error)
+        error = rows_for(task, count, sizeof *keeper->jobs);
+    if (!error)
+        memcpy(task->rows, keeper->jobs, count * sizeof *keeper->jobs);
+    return error;
+}
+
+/* It waits until something is due. notify has one at a time: another comes from a successor, or from one that has given up on the first. */
+static void park(struct pxi_keeper *keeper, struct pxi_task *task)
+{
+    struct pxi_tasks *tasks = &keeper->tasks;
+
+    task->parked = true;
+    tasks->parked = task;
+    tasks->parked_until = px_mono_now();
+    tasks->parked_until.ns += PX_MIN(task->request.turn.wait_ms, PARKED_MS) * PX_NS_PER_MS;
+}
+
+static void unpark(struct pxi_keeper *keeper)
+{
+    struct pxi_task *task = keeper->tasks.parked;
+
+    keeper->tasks.parked = NULL;
+    if (!task)
+        return;
+    task->parked = false;
+    pxi_task_finish(&keeper->tasks, task, 0);
+}
+
 /* Reports first: they are about what has been sent. One that finds its delivery touched in this group is for the next. */
 static int turn(struct pxi_keeper *keeper, struct pxi_task *task)
 {
     const struct px_turn *asked = &task->request.turn;
-    int64_t now_ns = px_wall_now();
     int error = 0;
 
     if (asked->count > PX_REPORTS_MAX || asked->want > PX_JOBS_MAX)
         return PX_E_INVALID;
-    error = rows_for(task, asked->want, sizeof(struct px_job));
+    if (asked->want > 0)
+        unpark(keeper);
     for (uint32_t i = 0; i < asked->count && !error; i++)
         error = px_deliveries_report(keeper->alerts, &asked->report[i]);
     if (!error && (asked->fresh || !keeper->released))
-        error = px_deliveries_release(keeper->alerts, now_ns);
+        error = px_deliveries_release(keeper->alerts, px_wall_now());
     keeper->released |= !error;
-    return error ? error
-                 : px_deliveries_claim(keeper->alerts, now_ns, asked->want, task->rows, &task->row_count, &task->prior);
+    if (!error && asked->want > 0)
+        error = claim(keeper, task);
+    if (!error && asked->want > 0 && task->row_count == 0 && asked->wait_ms > 0)
+        park(keeper, task);
+    return error;
+}
+
+int pxi_claims_turn(struct pxi_keeper *keeper)
+{
+    struct pxi_task *task = keeper->tasks.parked;
+    bool over = task && px_mono_since(px_mono_now(), keeper->tasks.parked_until) >= 0;
+    int error = 0;
+
+    if (!task || (!over && px_wall_now() < px_deliveries_soonest(keeper->alerts)))
+        return 0;
+    error = claim(keeper, task);
+    if (!error && px_alerts_dirty(keeper->alerts))
+        error = px_alerts_commit(keeper->alerts, false);
+    if (error)
+        return error;
+    bool any = task->row_count > 0;
+    if (over || any)
+        unpark(keeper);
+    return any;
 }
 
 static int replay_dead(struct pxi_keeper *keeper, struct pxi_task *task)

@@ -87,7 +87,7 @@ int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, co
         *batchp = NULL;
         task->rows = NULL;
         task->row_count = 0;
-        task->more = false;
+        task->more = task->parked = false;
         task->prior = 0;
         task->client = client;
         task->serial = serial;
@@ -117,7 +117,7 @@ bool pxi_task_take(struct pxi_tasks *tasks, struct pxi_task *taskp)
 
 /* ---- the main thread's side ---- */
 
-static void finish(struct pxi_tasks *tasks, struct pxi_task *task, int result)
+void pxi_task_finish(struct pxi_tasks *tasks, struct pxi_task *task, int result)
 {
     uint64_t one = 1;
 
@@ -270,7 +270,7 @@ static int commit_group(struct pxi_keeper *keeper, struct pxi_task **group, unsi
     pxi_crash_point("write-after-sync");
     px_stat_set(keeper->stats, PX_STAT_KEEP_ALERTS, px_alerts_count(keeper->alerts));
     for (unsigned i = 0; i < count; i++)
-        finish(&keeper->tasks, group[i], group[i]->result);
+        pxi_task_finish(&keeper->tasks, group[i], group[i]->result);
     return 0;
 }
 
@@ -303,6 +303,7 @@ static void look_at_disk(struct pxi_keeper *keeper)
                                               : "none");
 }
 
+/* A group that finds hits waiting takes no more: somebody wants to be told. */
 int pxi_tasks_turn(struct pxi_keeper *keeper)
 {
     struct pxi_task *group[PXI_TASKS], *task;
@@ -310,7 +311,7 @@ int pxi_tasks_turn(struct pxi_keeper *keeper)
     int error = 0;
 
     look_at_disk(keeper);
-    while (all < PXI_TASKS && (task = next_task(&keeper->tasks)) != NULL) {
+    while (all < PXI_TASKS && (all == 0 || px_queue_length(keeper->shm->hits) == 0) && (task = next_task(&keeper->tasks)) != NULL) {
         if (all++ == 0 && (error = tell_rest(keeper)) != 0)
             return error;
         task->result = put_into_group(keeper, task);
@@ -325,9 +326,10 @@ int pxi_tasks_turn(struct pxi_keeper *keeper)
         }
         if (task->result == PX_E_IO)
             return PX_E_IO;
-        group[count++] = task;
+        if (!task->parked) /* it is answered when something is due, which may be before this group is written */
+            group[count++] = task;
     }
-    if (count > 0)
+    if (count > 0 || px_alerts_dirty(keeper->alerts))
         error = commit_group(keeper, group, count);
     return error ? error : all > 0;
 }

@@ -58,7 +58,8 @@ static int publish_rest(struct pxi_keeper *keeper)
 int pxi_tell_init(struct pxi_keeper *keeper)
 {
     keeper->events = calloc(PXI_TELL_MAX, sizeof *keeper->events);
-    if (!keeper->events)
+    keeper->jobs = calloc(PX_JOBS_MAX, sizeof *keeper->jobs);
+    if (!keeper->events || !keeper->jobs)
         return PX_E_MEMORY;
     px_ring_takeover(keeper->shm->events, keeper->shm->events_yard);
     return publish_rest(keeper);
@@ -67,7 +68,9 @@ int pxi_tell_init(struct pxi_keeper *keeper)
 void pxi_tell_fini(struct pxi_keeper *keeper)
 {
     free(keeper->events);
+    free(keeper->jobs);
     keeper->events = NULL;
+    keeper->jobs = NULL;
 }
 
 int pxi_tell_turn(struct pxi_keeper *keeper, unsigned most)
@@ -87,6 +90,9 @@ int pxi_tell_turn(struct pxi_keeper *keeper, unsigned most)
         pxi_crash_point("tell-before-publish");
         publish(keeper, count);
         pxi_crash_point("tell-after-publish");
+        error = pxi_claims_turn(keeper);
+        if (error < 0)
+            return error;
         px_stat_add(keeper->stats, PX_STAT_KEEP_FIRES, count);
         told += PX_MAX(count, 1u);
     }

@@ -1,9 +1,16 @@
-/* Between the keeper and the flights: leases come in, reports go out, one exchange for both. */
+/* Between the keeper and the flights: leases come in, reports go out, an exchange for each, so that neither waits for the other. */
+#include <poll.h>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/notify/notify_private.h"
 
 #define CROWDED_NS (100 * PX_NS_PER_MS)
+#define WAIT_MS    200                  /* a claim may wait for something to be due */
+#define LATE_NS    (700 * PX_NS_PER_MS) /* an answer that is not there is given up */
+#define GATHER_NS  (2 * PX_NS_PER_MS)   /* between two reports: nobody waits for them */
+#define AWAY_NS    (100 * PX_NS_PER_MS) /* after a failure */
+#define POLL_MS    50
 
 void pxi_report(struct pxi_notify *notify, const struct px_report *report)
 {
@@ -61,8 +68,11 @@ static void start(struct pxi_notify *notify, const struct px_job *job)
         return;
     if (gate && gate->waiting > 0 && wait_here(notify, gate, job))
         return; /* those that came before go before */
-    until_ns = gate ? pxi_gate_pass(gate, pace_of(notify, &job->channel), now_ns) : now_ns + PX_NS_PER_S;
-    if (until_ns == PXI_CROWDED && wait_here(notify, gate, job))
+    if (notify->flying == PXI_FLIGHTS) /* others have set out since it was asked for */
+        until_ns = PXI_CROWDED;
+    else
+        until_ns = gate ? pxi_gate_pass(gate, pace_of(notify, &job->channel), now_ns) : now_ns + PX_NS_PER_S;
+    if (until_ns == PXI_CROWDED && gate && wait_here(notify, gate, job))
         return;
     if (until_ns == PXI_CROWDED)
         until_ns = now_ns + CROWDED_NS;
@@ -103,32 +113,122 @@ static uint32_t room(const struct pxi_notify *notify)
     unsigned flights = PXI_FLIGHTS - notify->flying;
     unsigned reports = PXI_REPORTS - notify->reports - notify->flying - notify->waiting_count;
 
-    if (px_heritage_terminating(notify->heritage))
-        return 0;
     return (uint32_t)PX_MIN(PX_MIN(flights, reports), PX_JOBS_MAX);
 }
 
-int pxi_jobs_turn(struct pxi_notify *notify)
-{
-    struct px_turn *turn = &notify->turn;
-    uint32_t count = 0;
+/* ---- exchanges ---- */
 
+static bool may_begin(const struct pxi_exchange *exchange)
+{
+    return !exchange->under_way && px_mono_since(px_mono_now(), exchange->since) >= exchange->rest_ns;
+}
+
+static void end(struct pxi_exchange *exchange, int64_t rest_ns)
+{
+    exchange->under_way = false;
+    exchange->since = px_mono_now();
+    exchange->rest_ns = rest_ns;
+}
+
+static void failed(struct pxi_notify *notify, struct pxi_exchange *exchange, int error)
+{
+    px_log_limited(PX_LOG_WARN, 1, "keeper_unreachable error=\"%s\" reports=%u", px_error_text(error), notify->reports);
+    px_reader_turn_cancel(exchange->reader);
+    end(exchange, AWAY_NS);
+    notify->fresh |= exchange == &notify->claims; /* what a lost answer has leased is nobody's */
+}
+
+static void begin(struct pxi_notify *notify, struct pxi_exchange *exchange)
+{
+    int error = px_reader_turn_begin(exchange->reader, &exchange->turn);
+
+    exchange->since = px_mono_now();
+    exchange->under_way = error == 0;
+    if (error)
+        failed(notify, exchange, error);
+}
+
+/* Its answer is there, or has not come. */
+static bool is_over(const struct pxi_exchange *exchange)
+{
+    struct pollfd fd = {.fd = px_reader_turn_fd(exchange->reader), .events = POLLIN};
+
+    return exchange->under_way && (poll(&fd, 1, 0) > 0 || px_mono_since(px_mono_now(), exchange->since) > LATE_NS);
+}
+
+static void report(struct pxi_notify *notify)
+{
+    struct pxi_exchange *exchange = &notify->reporting;
+    struct px_turn *turn = &exchange->turn;
+    uint32_t none;
+
+    if (is_over(exchange)) {
+        int error = px_reader_turn_end(exchange->reader, NULL, &none);
+
+        if (error) {
+            failed(notify, exchange, error);
+        } else {
+            notify->reports -= turn->count;
+            memmove(notify->report, notify->report + turn->count, notify->reports * sizeof notify->report[0]);
+            end(exchange, notify->reports >= PX_REPORTS_MAX ? 0 : GATHER_NS);
+        }
+    }
+    if (notify->reports == 0 || !may_begin(exchange))
+        return;
     turn->count = (uint32_t)PX_MIN(notify->reports, PX_REPORTS_MAX);
-    turn->want = room(notify);
-    turn->fresh = notify->fresh;
     memcpy(turn->report, notify->report, turn->count * sizeof turn->report[0]);
-    notify->asked = px_mono_now();
-    int error = px_reader_turn(notify->reader, turn, notify->jobs, &count, &notify->next_ns);
+    begin(notify, exchange);
+}
+
+static void take_jobs(struct pxi_notify *notify)
+{
+    uint32_t count = 0;
+    int error = px_reader_turn_end(notify->claims.reader, notify->jobs, &count);
+
     if (error) {
-        notify->fresh |= error != PX_E_AGAIN;
-        px_log_limited(PX_LOG_WARN, 1, "keeper_unreachable error=\"%s\" reports=%u", px_error_text(error), notify->reports);
-        return error;
+        failed(notify, &notify->claims, error);
+        return;
     }
     notify->fresh = false;
-    notify->reports -= turn->count;
-    memmove(notify->report, notify->report + turn->count, notify->reports * sizeof notify->report[0]);
+    end(&notify->claims, 0);
     for (uint32_t i = 0; i < count; i++)
         start(notify, &notify->jobs[i]);
-    notify->more = notify->reports > 0 || (count == turn->want && turn->want > 0);
-    return 0;
+}
+
+static void claim(struct pxi_notify *notify)
+{
+    struct pxi_exchange *exchange = &notify->claims;
+
+    if (px_heritage_terminating(notify->heritage)) {
+        px_reader_turn_cancel(exchange->reader);
+        exchange->under_way = false;
+        return;
+    }
+    if (is_over(exchange))
+        take_jobs(notify);
+    if (!may_begin(exchange))
+        return;
+    exchange->turn = (struct px_turn){.want = room(notify), .wait_ms = WAIT_MS, .fresh = notify->fresh};
+    if (exchange->turn.want > 0)
+        begin(notify, exchange);
+}
+
+void pxi_jobs_turn(struct pxi_notify *notify)
+{
+    claim(notify);
+    report(notify);
+}
+
+unsigned pxi_jobs_wait(const struct pxi_notify *notify, struct curl_waitfd fds[2], int *timeout_msp)
+{
+    const struct pxi_exchange *exchanges[] = {&notify->claims, &notify->reporting};
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < PX_COUNT_OF(exchanges); i++)
+        if (exchanges[i]->under_way)
+            fds[count++] = (struct curl_waitfd){.fd = px_reader_turn_fd(exchanges[i]->reader), .events = CURL_WAIT_POLLIN};
+    *timeout_msp = POLL_MS;
+    if (notify->reports > 0 && !notify->reporting.under_way)
+        *timeout_msp = (int)(PX_MIN(notify->reporting.rest_ns, POLL_MS * PX_NS_PER_MS) / PX_NS_PER_MS) + 1;
+    return count;
 }

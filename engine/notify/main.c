@@ -11,10 +11,8 @@
 #include "engine/notify/cage.h"
 #include "engine/notify/notify_private.h"
 
-#define POLL_NS       (250 * PX_NS_PER_MS) /* tests and replays make no event: somebody has to look */
-#define KEEPER_MS     500
-#define DRAIN_NS      (3 * PX_NS_PER_S) /* what is under way then is leased again after the restart */
-#define KEEPER_GAP_NS (100 * PX_NS_PER_MS)
+#define KEEPER_MS 500
+#define DRAIN_NS  (3 * PX_NS_PER_S) /* what is under way then is leased again after the restart */
 
 /* The first line of the file; an unreadable one is told, and then mail is refused by the server, which is told too. */
 static void read_password(struct pxi_notify *notify)
@@ -31,9 +29,19 @@ static void read_password(struct pxi_notify *notify)
     notify->smtp_password[strcspn(notify->smtp_password, "\r\n")] = '\0';
 }
 
+static int open_exchange(struct pxi_exchange *exchange, const char *data)
+{
+    int error = px_reader_create(data, &exchange->reader);
+
+    if (!error)
+        px_reader_timeout_set(exchange->reader, KEEPER_MS);
+    return error;
+}
+
 static int notify_init(struct pxi_notify *notify, const struct px_heritage *heritage)
 {
     struct px_cage cage;
+    const char *data;
 
     notify->heritage = heritage;
     notify->stats = px_heritage_stats(heritage);
@@ -42,69 +50,45 @@ static int notify_init(struct pxi_notify *notify, const struct px_heritage *heri
     if (heritage->config->notify.vapid_subject[0] && pxi_vapid_open(heritage->config->data, &notify->vapid) != 0)
         px_log(PX_LOG_ERROR, "push_off"); /* the others must be told all the same; each attempt says why */
     int error = px_cage_enter(heritage->config, &cage); /* what only the engine's own rights can read has been read */
-    if (!error)
-        error = px_reader_create(cage.data[0] ? cage.data : heritage->config->data, &notify->reader);
     if (error)
         return error;
-    px_reader_timeout_set(notify->reader, KEEPER_MS);
-    error = pxi_flights_init(notify);
-    return error ? error : pxi_waker_start(notify);
+    data = cage.data[0] ? cage.data : heritage->config->data;
+    error = open_exchange(&notify->claims, data);
+    if (!error)
+        error = open_exchange(&notify->reporting, data);
+    return error ? error : pxi_flights_init(notify);
 }
 
 static void notify_fini(struct pxi_notify *notify)
 {
-    pxi_waker_stop(notify);
     pxi_flights_fini(notify);
     pxi_vapid_close(&notify->vapid);
-    px_reader_destroy(&notify->reader);
+    px_reader_destroy(&notify->claims.reader);
+    px_reader_destroy(&notify->reporting.reader);
 }
 
-/* Whether it is time for a word with the keeper. */
-static bool is_time(struct pxi_notify *notify, bool keeper_away)
+static void turn(struct pxi_notify *notify)
 {
-    px_mono now = px_mono_now();
-    int64_t since = px_mono_since(now, notify->asked);
+    struct curl_waitfd fds[2];
+    int running, timeout_ms;
 
-    if (keeper_away && since < KEEPER_GAP_NS)
-        return false;
-    if (__atomic_exchange_n(&notify->news, 0, __ATOMIC_ACQ_REL) || notify->reports > 0 || notify->more || notify->fresh)
-        return true;
-    return since >= POLL_NS || (notify->next_ns > 0 && px_wall_now() >= notify->next_ns);
-}
-
-/* How long libcurl may wait when nothing happens. */
-static int pause_ms(const struct pxi_notify *notify)
-{
-    int64_t left = notify->next_ns > 0 ? notify->next_ns - px_wall_now() : POLL_NS;
-
-    if (notify->more)
-        return 5; /* others are due, and there was no room */
-    return (int)(PX_MAX(PX_MIN(left, POLL_NS / 5), PX_NS_PER_MS) / PX_NS_PER_MS);
-}
-
-static void turn(struct pxi_notify *notify, bool *keeper_awayp)
-{
-    int running;
-
-    if (is_time(notify, *keeper_awayp))
-        *keeper_awayp = pxi_jobs_turn(notify) != 0;
+    pxi_jobs_turn(notify);
     curl_multi_perform(notify->multi, &running);
     pxi_flights_collect(notify);
     if (notify->waiting_count > 0 && !px_heritage_terminating(notify->heritage))
         pxi_jobs_resume(notify);
     px_stat_set(notify->stats, PX_STAT_NOTIFY_FLYING, notify->flying);
     px_heritage_beat(notify->heritage);
-    if (notify->reports == 0 || *keeper_awayp)
-        curl_multi_poll(notify->multi, NULL, 0, pause_ms(notify), NULL);
+    unsigned count = pxi_jobs_wait(notify, fds, &timeout_ms);
+    curl_multi_poll(notify->multi, fds, count, timeout_ms, NULL);
 }
 
 static void run(struct pxi_notify *notify)
 {
-    bool keeper_away = false;
     px_mono stopped = {0};
 
     for (;;) {
-        turn(notify, &keeper_away);
+        turn(notify);
         if (!px_heritage_terminating(notify->heritage))
             continue;
         if (stopped.ns == 0)

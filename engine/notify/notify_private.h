@@ -1,20 +1,20 @@
 /*
- * Inside engine/notify/. One main thread, which owns libcurl and talks to the keeper, and one that waits on the event ring:
+ * Inside engine/notify/. One thread, which owns libcurl and has two exchanges with the keeper, waiting for neither:
  *
- *   event ring ──► waker.c ──(wakes)──► main.c ──── turn: reports, claims ────► keeper.sock
- *                                         │ jobs                    ▲ reports
- *                                         ▼                         │
- *                        gates.c ──► flights.c (libcurl multi) ─────┘
- *                    limits of a       body.c sign.c    webhook
- *                      channel         mail.c           e-mail
- *                                      push.c           web push
+ *   keeper.sock ◄──── "I have room": the answer comes when something is due ────► jobs.c
+ *        ▲                                                      jobs │   ▲ reports
+ *        └──────── reports, some at a time ──────────────────────────┼───┤
+ *                                                                    ▼   │
+ *                                            gates.c ──► flights.c (libcurl multi)
+ *                                        limits of a       body.c sign.c    webhook
+ *                                          channel         mail.c           e-mail
+ *                                                          push.c           web push
  *
  * Nothing durable lives here: what this process holds is leased from the keeper, and comes again when it dies.
  */
 #pragma once
 
 #include <curl/curl.h>
-#include <pthread.h>
 
 #include "base/clock.h"
 #include "engine/heritage.h"
@@ -76,10 +76,18 @@ struct pxi_vapid {
     char public_key[96]; /* base64url, as browsers want it */
 };
 
+/* With the keeper, over a connection of its own. */
+struct pxi_exchange {
+    struct px_reader *reader;
+    struct px_turn turn;
+    bool under_way;
+    px_mono since; /* it began; when it is not under way, it ended */
+    int64_t rest_ns; /* since then, before the next one */
+};
+
 struct pxi_notify {
     const struct px_heritage *heritage;
     struct px_stats *stats;
-    struct px_reader *reader;
     CURLM *multi;
     struct pxi_gates gates;
     struct pxi_vapid vapid;
@@ -90,15 +98,9 @@ struct pxi_notify {
     unsigned reports;
     struct px_job waiting[PXI_WAITING]; /* in the order in which they came */
     unsigned waiting_count;
-    struct px_turn turn;
+    struct pxi_exchange claims, reporting;
     struct px_job jobs[PX_JOBS_MAX];
-    bool fresh, more; /* more: the keeper has others that are due */
-    int64_t next_ns;  /* wall: when the next is due; 0 = none known */
-    px_mono asked;
-    /* the waker */
-    pthread_t thread;
-    bool waking;
-    uint32_t news, stop; /* flags between the two threads */
+    bool fresh; /* no lease is known here */
 };
 
 int pxi_flights_init(struct pxi_notify *notify);
@@ -109,15 +111,12 @@ bool pxi_flight_has(const struct pxi_notify *notify, uint64_t number);
 
 /* ---- jobs.c: between the keeper and the flights ---- */
 
-/* One exchange with the keeper; starts what it gives. 0, or an error when the keeper is not there. */
-int pxi_jobs_turn(struct pxi_notify *notify);
+/* Begins and ends exchanges, and starts what they bring. Never waits long. */
+void pxi_jobs_turn(struct pxi_notify *notify);
+/* Where news of the keeper will come from; returns how many of them. Up to 2. */
+unsigned pxi_jobs_wait(const struct pxi_notify *notify, struct curl_waitfd fds[2], int *timeout_msp);
 void pxi_jobs_resume(struct pxi_notify *notify); /* starts what has waited long enough */
 void pxi_report(struct pxi_notify *notify, const struct px_report *report);
-
-/* ---- waker.c ---- */
-
-int pxi_waker_start(struct pxi_notify *notify);
-void pxi_waker_stop(struct pxi_notify *notify);
 
 /* ---- what is sent ---- */
 

@@ -403,6 +403,76 @@ START_TEST(a_fire_is_told_once)
 }
 END_TEST
 
+/* ---- notify ---- */
+
+static struct px_job jobs[4];
+
+static void ask_jobs(struct px_reader *notify, uint32_t wait_ms, bool fresh)
+{
+    static struct px_turn turn;
+
+    turn = (struct px_turn){.want = 4, .wait_ms = wait_ms, .fresh = fresh};
+    ck_assert_int_eq(px_reader_turn_begin(notify, &turn), 0);
+}
+
+static uint32_t jobs_of(struct px_reader *notify)
+{
+    uint32_t count = 99;
+
+    ck_assert_int_eq(px_reader_turn_end(notify, jobs, &count), 0);
+    return count;
+}
+
+static void make_told_alert(uint64_t number)
+{
+    struct px_channel channel = {.id = {2, 1}, .owner = "anna", .type = PX_CHANNEL_WEBHOOK, .state = PX_CHANNEL_ACTIVE, .format = PX_FORMAT_STANDARD,
+                                 .ttl_s = 60, .target = "http://x/", .secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"};
+    struct px_alert alert = alert_of(number), stored;
+
+    if (number == 1)
+        ck_assert_int_eq(px_reader_channel_put(reader, &channel, &channel), 0);
+    alert.channel_count = 1;
+    alert.channels[0] = channel.id;
+    ck_assert_int_eq(px_reader_alert_create(reader, &alert, &stored), 0);
+}
+
+START_TEST(a_claim_waits_for_a_fire)
+{
+    struct px_reader *notify, *other;
+
+    start_evaluator();
+    start_keeper(NULL);
+    ck_assert_int_eq(px_reader_create(data, &notify), 0);
+    ck_assert_int_eq(px_reader_create(data, &other), 0);
+    px_reader_timeout_set(notify, 20000);
+    px_reader_timeout_set(other, 20000);
+    for (uint64_t i = 1; i <= 3; i++)
+        make_told_alert(i);
+    ask_jobs(notify, 1, true);
+    ck_assert_uint_eq(jobs_of(notify), 0); /* its time is over */
+    ask_jobs(notify, 1000000, false);      /* longer than the keeper lets anybody wait */
+    ck_assert_uint_eq(jobs_of(notify), 0);
+    do {
+        ask_jobs(notify, 1000, false);
+        fire(1);
+    } while (jobs_of(notify) == 0); /* on a machine that slept for a second */
+    ck_assert(jobs[0].event.fire.alert.lo == 1 && jobs[0].delivery.state == PX_DELIVERY_DELIVERING);
+
+    ask_jobs(notify, 1000, false); /* one that is given up: what it would have got goes to who asks after it */
+    px_reader_turn_cancel(notify);
+    ask_jobs(other, 1000, true);
+    ck_assert_uint_eq(jobs_of(other), 1); /* what the first had taken and not told of */
+    ck_assert_uint_eq(jobs[0].event.fire.alert.lo, 1);
+    ask_jobs(notify, 1000, false);
+    ask_jobs(other, 0, false); /* the second ends the wait of the first */
+    ck_assert(jobs_of(notify) == 0 && jobs_of(other) == 0);
+    stop_keeper();
+    stop_evaluator();
+    px_reader_destroy(&notify);
+    px_reader_destroy(&other);
+}
+END_TEST
+
 /* ---- ticks ---- */
 
 static uint64_t random_state = 88172645463325252u;
@@ -682,6 +752,7 @@ int main(void)
     tcase_add_test(tcase, an_alert_hears_nothing_from_before);
     tcase_add_test(tcase, the_index_follows_the_decimals);
     tcase_add_test(tcase, a_fire_is_told_once);
+    tcase_add_test(tcase, a_claim_waits_for_a_fire);
     tcase_add_test(tcase, a_new_region_is_seeded);
     tcase_add_test(tcase, candles_equal_brute_force_over_kills);
     tcase_add_loop_test(tcase, killed_at_every_step, 0, 2 * (int)PX_COUNT_OF(steps));
