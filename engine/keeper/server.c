@@ -32,6 +32,7 @@ struct request {
 struct client {
     int fd; /* -1: the place is free */
     uint32_t serial;
+    pid_t pid; /* who connected */
     bool waits; /* for a task */
     size_t got;
     struct request in;
@@ -352,10 +353,21 @@ static bool request_ok(struct request *request)
                                                 : head->bytes == sizeof *body);
 }
 
+/*
+ * notify reads what strangers send, and should one of them take it over, then this socket must not give him more than what notify itself is
+ * given. Its cage lets it start no process, so whoever has its pid is it.
+ */
+static bool may_ask(const struct pxi_server *server, const struct client *client)
+{
+    const struct px_role_slot *notify = &server->keeper->shm->roles[PX_ROLE_SLOT_NOTIFY];
+
+    return client->in.head.kind == PX_WIRE_NOTIFY_TURN || client->pid != px_load_relaxed(&notify->pid);
+}
+
 static void take_request(struct pxi_server *server, struct client *client)
 {
     client->got = 0;
-    if (!request_ok(&client->in)) {
+    if (!request_ok(&client->in) || !may_ask(server, client)) {
         px_log_limited(PX_LOG_WARN, 1, "request_refused kind=%u bytes=%u", client->in.head.kind, client->in.head.bytes);
         drop(client);
         return;
@@ -408,6 +420,14 @@ static void on_client(struct pxi_server *server, struct client *client, uint32_t
         take_request(server, client);
 }
 
+static pid_t peer_of(int fd)
+{
+    struct ucred who = {.pid = -1};
+    socklen_t len = sizeof who;
+
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? who.pid : -1;
+}
+
 static void on_listen(struct pxi_server *server)
 {
     int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -418,6 +438,7 @@ static void on_listen(struct pxi_server *server)
         if (server->client[i].fd >= 0)
             continue;
         server->client[i].fd = fd;
+        server->client[i].pid = peer_of(fd);
         watch(server, EPOLL_CTL_ADD, fd, EPOLLIN, i);
         return;
     }

@@ -473,6 +473,32 @@ START_TEST(a_claim_waits_for_a_fire)
 }
 END_TEST
 
+START_TEST(notify_asks_for_nothing_else)
+{
+    struct px_reader *notify;
+    struct px_channel channel;
+    struct px_alert_id id = {2, 1};
+
+    start_evaluator();
+    start_keeper(NULL);
+    make_told_alert(1);
+    ck_assert_int_eq(px_reader_channel_get(reader, "", id, &channel), 0);
+    px_store_release(&shm.roles[PX_ROLE_SLOT_NOTIFY].pid, getpid());
+    ck_assert_int_eq(px_reader_create(data, &notify), 0);
+    px_reader_timeout_set(notify, 200);
+    ck_assert_int_ne(px_reader_channel_get(notify, "", id, &channel), 0);
+    ck_assert_int_ne(px_reader_alert_delete(notify, "", id, 0), 0);
+    px_reader_timeout_set(notify, 20000);
+    ask_jobs(notify, 0, true);
+    ck_assert_uint_eq(jobs_of(notify), 0);
+    px_store_release(&shm.roles[PX_ROLE_SLOT_NOTIFY].pid, 0);
+    ck_assert_int_eq(px_reader_channel_get(reader, "", id, &channel), 0);
+    stop_keeper();
+    stop_evaluator();
+    px_reader_destroy(&notify);
+}
+END_TEST
+
 /* ---- ticks ---- */
 
 static uint64_t random_state = 88172645463325252u;
@@ -753,6 +779,7 @@ int main(void)
     tcase_add_test(tcase, the_index_follows_the_decimals);
     tcase_add_test(tcase, a_fire_is_told_once);
     tcase_add_test(tcase, a_claim_waits_for_a_fire);
+    tcase_add_test(tcase, notify_asks_for_nothing_else);
     tcase_add_test(tcase, a_new_region_is_seeded);
     tcase_add_test(tcase, candles_equal_brute_force_over_kills);
     tcase_add_loop_test(tcase, killed_at_every_step, 0, 2 * (int)PX_COUNT_OF(steps));
