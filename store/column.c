@@ -2,6 +2,7 @@
 
 #define PACK_GROUP  32
 #define RICE_GROUP  128
+#define RICE_GROUPS ((PXI_COLUMN_MAX + RICE_GROUP - 1) / RICE_GROUP)
 #define RICE_ESCAPE 24 /* a quotient this large is followed by the number itself */
 
 enum coding { CODING_NONE, CODING_PACK, CODING_RICE };
@@ -78,70 +79,100 @@ static uint8_t *pack(uint8_t *to, const uint64_t *numbers, unsigned n)
     return to;
 }
 
-static size_t rice_bits(const uint64_t *numbers, unsigned count, unsigned k)
+#define RICE_TRIES 3
+
+/* What a group takes with k, k - 1 and k - 2: of all of them at once, since reading the numbers is most of it. `any`: all of them, or'd. */
+static void rice_bits(const uint64_t *numbers, unsigned count, uint64_t any, unsigned k, size_t bits[RICE_TRIES])
 {
-    size_t bits = (size_t)count * (k + 1);
+    unsigned tries = PX_MIN(k + 1, RICE_TRIES);
 
-    for (unsigned i = 0; i < count; i++) {
-        uint64_t quotient = numbers[i] >> k;
-
-        bits += quotient < RICE_ESCAPE ? quotient : RICE_ESCAPE + 64 - k - 1;
+    for (unsigned try = 0; try < RICE_TRIES; try++)
+        bits[try] = try < tries ? (size_t)count * (k - try + 1) : SIZE_MAX / 2;
+    if (tries == RICE_TRIES && any >> (k - 2) < RICE_ESCAPE) { /* almost always: no escapes to look for */
+        for (unsigned i = 0; i < count; i++) {
+            bits[0] += numbers[i] >> k;
+            bits[1] += numbers[i] >> (k - 1);
+            bits[2] += numbers[i] >> (k - 2);
+        }
+        return;
     }
-    return bits;
+    for (unsigned try = 0; try < tries; try++) {
+        for (unsigned i = 0; i < count; i++) {
+            uint64_t quotient = numbers[i] >> (k - try);
+
+            bits[try] += quotient < RICE_ESCAPE ? quotient : RICE_ESCAPE + 64 - (k - try) - 1;
+        }
+    }
 }
 
-/* The best k lies at or just below the width of the mean. */
-static unsigned rice_k(const uint64_t *numbers, unsigned count, size_t *bitsp)
+static uint64_t wide_mean(const uint64_t *numbers, unsigned count)
 {
     unsigned __int128 sum = 0;
 
     for (unsigned i = 0; i < count; i++)
         sum += numbers[i];
-    unsigned most = PX_MIN(width_of((uint64_t)(sum / count)), 56), best = most;
-    *bitsp = rice_bits(numbers, count, most);
-    for (unsigned k = most; k > 0 && k + 2 > most; k--) {
-        size_t bits = rice_bits(numbers, count, k - 1);
-
-        if (bits < *bitsp) {
-            *bitsp = bits;
-            best = k - 1;
-        }
-    }
-    return best;
+    return (uint64_t)(sum / count);
 }
 
-static size_t rice_cost(const uint64_t *numbers, unsigned n)
+/* The best k lies at or just below the width of the mean. */
+static unsigned rice_k(const uint64_t *numbers, unsigned count, size_t *bitsp)
+{
+    size_t bits[RICE_TRIES];
+    uint64_t sum = 0, any = 0;
+
+    for (unsigned i = 0; i < count; i++) {
+        any |= numbers[i];
+        sum += numbers[i];
+    }
+    uint64_t mean = any >> 56 ? wide_mean(numbers, count) : sum / count; /* 128 of them cannot wrap below that */
+    unsigned most = PX_MIN(width_of(mean), 56), best = 0;
+    rice_bits(numbers, count, any, most, bits);
+    for (unsigned try = 1; try < RICE_TRIES; try++)
+        if (bits[try] < bits[best])
+            best = try;
+    *bitsp = bits[best];
+    return most - best;
+}
+
+static size_t rice_cost(const uint64_t *numbers, unsigned n, uint8_t ks[RICE_GROUPS])
 {
     size_t cost = 0, bits;
 
     for (unsigned at = 0; at < n; at += RICE_GROUP) {
-        rice_k(numbers + at, PX_MIN(n - at, RICE_GROUP), &bits);
+        ks[at / RICE_GROUP] = (uint8_t)rice_k(numbers + at, PX_MIN(n - at, RICE_GROUP), &bits);
         cost += 1 + (bits + 7) / 8;
     }
     return cost;
 }
 
-static uint8_t *rice(uint8_t *to, const uint64_t *numbers, unsigned n)
+/* Ones, a zero, the rest. */
+static inline void put_rice(struct bit_writer *writer, uint64_t value, unsigned k)
+{
+    uint64_t quotient = value >> k;
+
+    if (quotient >= RICE_ESCAPE) {
+        put_bits(writer, (UINT64_C(1) << RICE_ESCAPE) - 1, RICE_ESCAPE);
+        put_bits(writer, value, 64);
+        return;
+    }
+    uint64_t ones = (UINT64_C(1) << quotient) - 1, rest = value & ((UINT64_C(1) << k) - 1);
+    if (k < 64 - RICE_ESCAPE) {
+        put_bits(writer, ones | rest << (quotient + 1), (unsigned)quotient + 1 + k);
+        return;
+    }
+    put_bits(writer, ones, (unsigned)quotient + 1);
+    put_bits(writer, rest, k);
+}
+
+static uint8_t *rice(uint8_t *to, const uint64_t *numbers, unsigned n, const uint8_t ks[RICE_GROUPS])
 {
     for (unsigned at = 0; at < n; at += RICE_GROUP) {
-        unsigned count = PX_MIN(n - at, RICE_GROUP);
-        size_t bits;
-        unsigned k = rice_k(numbers + at, count, &bits);
+        unsigned count = PX_MIN(n - at, RICE_GROUP), k = ks[at / RICE_GROUP];
 
         *to++ = (uint8_t)k;
         struct bit_writer writer = {to, 0, 0};
-        for (unsigned i = 0; i < count; i++) {
-            uint64_t value = numbers[at + i], quotient = value >> k;
-
-            if (quotient < RICE_ESCAPE) { /* ones, a zero, the rest */
-                put_bits(&writer, (UINT64_C(1) << quotient) - 1, (unsigned)quotient + 1);
-                if (k > 0)
-                    put_bits(&writer, value & ((UINT64_C(1) << k) - 1), k);
-            } else {
-                put_bits(&writer, (UINT64_C(1) << RICE_ESCAPE) - 1, RICE_ESCAPE);
-                put_bits(&writer, value, 64);
-            }
-        }
+        for (unsigned i = 0; i < count; i++)
+            put_rice(&writer, numbers[at + i], k);
         to = end_bits(&writer);
     }
     return to;
@@ -154,22 +185,53 @@ struct shaped {
     int64_t base, slope;
     enum coding coding;
     size_t cost;
+    uint8_t ks[RICE_GROUPS];
     uint64_t numbers[PXI_COLUMN_MAX];
 };
 
-static bool all_divisible(const int64_t *differences, unsigned n, uint64_t by)
+/* Divisors are constants where these are used: a division takes ten times as long as what the compiler makes of one by a constant. */
+#define WITH_SCALE(scale, use)                                                                                         \
+    do {                                                                                                               \
+        switch (scale) {                                                                                               \
+        case 1:                                                                                                        \
+            use(INT64_C(1000));                                                                                        \
+            break;                                                                                                     \
+        case 2:                                                                                                        \
+            use(INT64_C(1000000));                                                                                     \
+            break;                                                                                                     \
+        case 3:                                                                                                        \
+            use(INT64_C(1000000000));                                                                                  \
+            break;                                                                                                     \
+        default:                                                                                                       \
+            break;                                                                                                     \
+        }                                                                                                              \
+    } while (0)
+
+static bool all_divisible(const int64_t *differences, unsigned n, unsigned scale)
 {
-    for (unsigned i = 0; i < n; i++)
-        if (differences[i] % (int64_t)by != 0)
+#define CHECK(by)                                                                                                      \
+    for (unsigned i = 0; i < n; i++)                                                                                   \
+        if (differences[i] % (by) != 0)                                                                                \
             return false;
+    WITH_SCALE(scale, CHECK);
+#undef CHECK
     return true;
+}
+
+static void divide(int64_t *differences, unsigned n, unsigned scale)
+{
+#define DIVIDE(by)                                                                                                     \
+    for (unsigned i = 0; i < n; i++)                                                                                   \
+        differences[i] /= (by);
+    WITH_SCALE(scale, DIVIDE);
+#undef DIVIDE
 }
 
 static unsigned common_scale(const int64_t *differences, unsigned n)
 {
     unsigned scale = 0;
 
-    while (scale + 1 < PX_COUNT_OF(scales) && all_divisible(differences, n, scales[scale + 1]))
+    while (scale + 1 < PX_COUNT_OF(scales) && all_divisible(differences, n, scale + 1))
         scale++;
     return scale;
 }
@@ -184,7 +246,7 @@ static void choose_coding(struct shaped *to)
     to->cost = 0;
     if (!any)
         return;
-    size_t packed = pack_cost(to->numbers, to->count), riced = rice_cost(to->numbers, to->count);
+    size_t packed = pack_cost(to->numbers, to->count), riced = rice_cost(to->numbers, to->count, to->ks);
     to->coding = riced < packed ? CODING_RICE : CODING_PACK;
     to->cost = PX_MIN(riced, packed);
 }
@@ -206,27 +268,25 @@ static void shape_plain(struct shaped *to, const int64_t *values, unsigned n)
         to->numbers[i] /= scales[to->scale];
 }
 
+/* Of differences that have been divided. */
 static void shape_differences(struct shaped *to, const int64_t *differences, unsigned n, int64_t first)
 {
-    int64_t by = (int64_t)scales[to->scale];
-
     to->base = first;
     to->slope = 0;
     to->count = n;
     if (to->shape == PXI_RISE) {
-        for (unsigned i = 0; i < n; i++)
-            to->numbers[i] = (uint64_t)differences[i] / (uint64_t)by;
+        memcpy(to->numbers, differences, n * sizeof *differences);
         return;
     }
     if (to->shape == PXI_DELTA) {
         for (unsigned i = 0; i < n; i++)
-            to->numbers[i] = pxi_fold(differences[i] / by);
+            to->numbers[i] = pxi_fold(differences[i]);
         return;
     }
-    to->slope = differences[0] / by;
+    to->slope = differences[0];
     to->count = n - 1;
     for (unsigned i = 1; i < n; i++)
-        to->numbers[i - 1] = pxi_fold(pxi_minus(differences[i] / by, differences[i - 1] / by));
+        to->numbers[i - 1] = pxi_fold(pxi_minus(differences[i], differences[i - 1]));
 }
 
 /* ---- the column ---- */
@@ -239,7 +299,7 @@ static uint8_t *write_shaped(uint8_t *to, const struct shaped *shaped)
         to = pxi_put_signed(to, shaped->slope);
     if (shaped->coding == CODING_PACK)
         return pack(to, shaped->numbers, shaped->count);
-    return shaped->coding == CODING_RICE ? rice(to, shaped->numbers, shaped->count) : to;
+    return shaped->coding == CODING_RICE ? rice(to, shaped->numbers, shaped->count, shaped->ks) : to;
 }
 
 static bool rises(const int64_t *differences, unsigned n)
@@ -259,6 +319,26 @@ static bool may_be(unsigned shape, unsigned shapes, unsigned n)
     return fits && (shapes & shape || n <= 2);
 }
 
+/* Whether the differences are all the same, so that base and slope, or base alone, say everything. */
+static bool is_line(const int64_t *differences, unsigned n, unsigned shapes)
+{
+    int64_t other = 0;
+
+    for (unsigned i = 1; i < n; i++)
+        other |= differences[i] ^ differences[0];
+    return n > 1 && other == 0 && (shapes & PXI_SLOPE || (differences[0] == 0 && shapes & PXI_DELTA));
+}
+
+static uint8_t *write_line(uint8_t *to, int64_t base, int64_t difference, unsigned shapes)
+{
+    struct shaped line = {.coding = CODING_NONE, .base = base};
+
+    line.shape = shapes & PXI_SLOPE ? PXI_SLOPE : PXI_RISE;
+    line.scale = shapes & PXI_SCALED ? common_scale(&difference, 1) : 0;
+    line.slope = difference / (int64_t)scales[line.scale];
+    return write_shaped(to, &line);
+}
+
 uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsigned shapes)
 {
     struct shaped shaped[2], *best = NULL, *next = &shaped[0];
@@ -268,8 +348,11 @@ uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsig
     PX_CHECK(n > 0 && n <= PXI_COLUMN_MAX);
     for (unsigned i = 1; i < n; i++)
         differences[i - 1] = pxi_minus(values[i], values[i - 1]);
+    if (is_line(differences, n - 1, shapes))
+        return write_line(to, values[0], differences[0], shapes);
     if (shapes & PXI_SCALED)
         scale = common_scale(differences, n - 1);
+    divide(differences, n - 1, scale);
     /* From the one that leaves nothing of what is regular: then there is nothing better to look for. */
     for (unsigned shape = PXI_SLOPE; shape >= PXI_PLAIN && !(best && best->cost == 0); shape >>= 1) {
         if (!may_be(shape, shapes, n))
