@@ -14,6 +14,7 @@
 #include "store/hist_private.h"
 
 #define DAY_NS     (86400 * PX_NS_PER_S)
+#define DAY_MINUTES 1440
 #define SPAN_MOST  (2 * 1440 + 64) /* candles in the spans that a day touches, on any level */
 #define REACH_NS   (PX_CARRY_NS + 60 * PX_NS_PER_S)
 
@@ -291,10 +292,11 @@ static void end_block(struct blocks *blocks)
     blocks->count = 0;
 }
 
-/* Their sequence is their place in the minute: the same in every import. */
+/* Their sequence is their place among those of one instant: the same in every import, and almost always 0, which takes no room. */
 static void put_minute(struct blocks *blocks, const struct px_trade *trades, unsigned count)
 {
     int64_t minute_ns = px_candle_start(trades[0].time_ns, 60);
+    uint64_t place = 0;
 
     if (minute_ns < blocks->from_ns)
         return;
@@ -305,7 +307,8 @@ static void put_minute(struct blocks *blocks, const struct px_trade *trades, uns
             end_block(blocks);
         struct px_trade *trade = &blocks->trades[blocks->count++];
         *trade = trades[i];
-        trade->sequence = i;
+        place = i > 0 && trades[i].time_ns == trades[i - 1].time_ns ? place + 1 : 0;
+        trade->sequence = place;
         trade->venue = PX_VENUE_NONE;
         trade->spare = 0;
     }
@@ -362,23 +365,42 @@ static void insert_minutes(struct blocks *blocks, const struct px_trade *trades,
     }
 }
 
-/* Behind all minutes that there are: as if the feed had brought them. */
-static void append_minutes(struct blocks *blocks, const struct px_trade *trades, unsigned n,
-                           const struct px_import_bounds *bounds, struct px_import_report *report)
+/* Minutes behind all that there are, as if the feed had brought them. Overwrites them. */
+static int put_minutes(struct px_hist *hist, uint32_t stored, struct px_candle *minutes, unsigned n)
 {
-    struct px_candle before = blocks->hist->candles[blocks->stored].level[0].before;
+    int error = pxi_candles_append(hist, stored, minutes, n);
 
+    if (error != PX_E_AGAIN)
+        return error;
+    for (unsigned i = 0; i < n; i++)
+        pxi_candles_put(hist, stored, &minutes[i]);
+    return 0;
+}
+
+static int append_minutes(struct blocks *blocks, const struct px_trade *trades, unsigned n,
+                          const struct px_import_bounds *bounds, struct px_import_report *report)
+{
+    struct px_candle *minutes = malloc(PX_MIN(n, DAY_MINUTES) * sizeof *minutes);
+    const struct px_candle *before = &blocks->hist->candles[blocks->stored].level[0].before;
+    unsigned count = 0;
+
+    if (!minutes)
+        return PX_E_MEMORY;
     for (unsigned from = 0, to; from < n; from = to) {
         int64_t start_ns = px_candle_start(trades[from].time_ns, 60);
 
         to = minute_end(trades, from, n);
         if (refused(bounds, start_ns, false, to - from, report))
             continue;
-        before = minute_of(trades + from, to - from, &before);
-        pxi_candles_put(blocks->hist, blocks->stored, &before);
+        PX_CHECK(count < DAY_MINUTES);
+        minutes[count] = minute_of(trades + from, to - from, before);
+        before = &minutes[count++];
         put_minute(blocks, trades + from, to - from);
         taken(report, to - from, start_ns + PX_MINUTE_NS);
     }
+    int error = put_minutes(blocks->hist, blocks->stored, minutes, count);
+    free(minutes);
+    return error;
 }
 
 /* Room for two levels, from one call to its end. */
@@ -431,9 +453,9 @@ static int import_trades(struct blocks *blocks, const struct px_trade *trades, u
         (*donep)++;
     if (*donep == 0) {
         *donep = n;
-        append_minutes(blocks, trades, n, bounds, report);
+        error = append_minutes(blocks, trades, n, bounds, report);
         end_block(blocks);
-        return 0;
+        return error;
     }
     error = begin(blocks->hist, blocks->stored, 0, trades[0].time_ns - REACH_NS, trades[*donep - 1].time_ns, both);
     if (!error)
@@ -503,21 +525,27 @@ static void insert_candles(struct series *series, const struct px_candle *candle
     }
 }
 
-/* Minutes behind all others go the feed's way. */
-static unsigned append_candles(struct px_hist *hist, uint32_t stored, const struct px_candle *candles, unsigned n,
-                               const struct px_import_bounds *bounds, struct px_import_report *report)
+/* Minutes behind all others. How many were looked at: all, or none. */
+static int append_candles(struct px_hist *hist, uint32_t stored, const struct px_candle *candles, unsigned n,
+                          const struct px_import_bounds *bounds, struct px_import_report *report, unsigned *donep)
 {
-    unsigned done = 0;
+    struct px_candle *minutes;
+    unsigned count = 0;
 
     if (candles[0].start_ns < hist->candles[stored].level[0].end_ns)
         return 0;
-    for (; done < n; done++) {
-        if (refused(bounds, candles[done].start_ns, false, 1, report))
+    minutes = malloc(n * sizeof *minutes);
+    if (!minutes)
+        return PX_E_MEMORY;
+    for (*donep = 0; *donep < n; (*donep)++) {
+        if (refused(bounds, candles[*donep].start_ns, false, 1, report))
             continue;
-        pxi_candles_put(hist, stored, &candles[done]);
-        taken(report, 1, candles[done].start_ns + PX_MINUTE_NS);
+        minutes[count++] = candles[*donep];
+        taken(report, 1, candles[*donep].start_ns + PX_MINUTE_NS);
     }
-    return done;
+    int error = put_minutes(hist, stored, minutes, count);
+    free(minutes);
+    return error;
 }
 
 int px_hist_import_candles(struct px_hist *hist, px_asset_id asset, uint32_t interval_s, const struct px_candle *candles,
@@ -538,8 +566,10 @@ int px_hist_import_candles(struct px_hist *hist, px_asset_id asset, uint32_t int
     int error = pxi_candles_load(hist, stored);
     if (error < 0)
         return error;
-    if (level == 0 && (*donep = append_candles(hist, stored, candles, n, bounds, report)) > 0)
-        return 0;
+    if (level == 0)
+        error = append_candles(hist, stored, candles, n, bounds, report, donep);
+    if (error < 0 || *donep > 0)
+        return error;
     for (; level == 0 && *donep < n && candles[*donep].start_ns < hist->candles[stored].level[0].end_ns; (*donep)++)
         ;
     if (level > 0) {

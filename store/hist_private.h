@@ -184,6 +184,8 @@ int pxi_open_copy(const struct px_hist *hist, uint32_t stored, struct px_trade *
 
 int pxi_candles_load(struct px_hist *hist, uint32_t stored); /* 1: has been; 0: was already */
 void pxi_candles_put(struct px_hist *hist, uint32_t stored, const struct px_candle *minute);
+/* Many at once, newer than all that there are, in a batch that has had none of this asset (PX_E_AGAIN). Overwrites them. */
+int pxi_candles_append(struct px_hist *hist, uint32_t stored, struct px_candle *minutes, unsigned n);
 int pxi_candles_pack(struct px_hist *hist, uint32_t stored); /* how many rows of many */
 int pxi_candles_retain(struct px_hist *hist, uint32_t stored); /* of how many levels something was let go */
 

@@ -110,6 +110,136 @@ void pxi_candles_put(struct px_hist *hist, uint32_t stored, const struct px_cand
         put_level(hist, stored, 0, minute);
 }
 
+/* ---- many minutes at once ---- */
+
+/* Rows of one of the span at packed_ns, and `more` of it that are in none yet. */
+static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rocksdb_iterator_t *scan,
+                     const struct px_candle *more, unsigned mores)
+{
+    struct px_candle *candles = malloc(2 * PX_CANDLES_ROW * sizeof *candles);
+    struct pxi_series_level *at = &hist->candles[stored].level[level];
+    struct pxi_place place = pxi_candles_place(level, false);
+    struct pxi_rows rows = {pxi_candles_place(level, true), stored, scan};
+    int64_t end_ns = at->packed_ns + pxi_levels[level].span_s * PX_NS_PER_S;
+    const uint8_t *key = pxi_rows_seek(&rows, at->packed_ns, 0, PXI_SEEK_FROM);
+    unsigned count = 0, one;
+    size_t len;
+
+    PX_CHECK(candles);
+    for (; key && pxi_rows_time(&rows, key) < end_ns; key = pxi_rows_step(&rows, false)) {
+        const char *value = rocksdb_iter_value(scan, &len);
+
+        if (count < PX_CANDLES_ROW && px_candles_decode(value, len, width_ns(level), candles + count, &one) == 0)
+            count += one;
+        else
+            pxi_hist_damaged(hist, "candle", stored, pxi_rows_time(&rows, key));
+        pxi_delete(&hist->db, PXI_HIST_CANDLES, key, PXI_CANDLE_KEY);
+    }
+    for (unsigned i = 0; i < mores && count < PX_CANDLES_ROW; i++)
+        candles[count++] = more[i];
+    at->fresh_ns = key ? pxi_rows_time(&rows, key) : INT64_MAX;
+    at->packed_ns = key ? span_of(level, at->fresh_ns) : end_ns;
+    pxi_hist_touch(hist, stored);
+    if (count > 0 && end_ns > at->kept_ns) /* else it came when its time was over */
+        put_row(hist, &place, level, stored, candles, count);
+    free(candles);
+}
+
+/* What is left of a span that is over, after those of it that are in rows of one, into one row. */
+static int pack_span(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candles, unsigned count)
+{
+    struct pxi_series_level *at = &hist->candles[stored].level[level];
+    struct pxi_place place = pxi_candles_place(level, false);
+    int error = 0;
+
+    if (at->fresh_ns != INT64_MAX) {
+        rocksdb_iterator_t *scan = pxi_scan(&hist->db, PXI_HIST_CANDLES);
+
+        at->packed_ns = span_of(level, at->fresh_ns);
+        pack_row(hist, stored, level, scan, candles, count);
+        error = pxi_scan_end(scan);
+    } else if (count > 0) {
+        at->packed_ns = span_of(level, candles[0].start_ns) + pxi_levels[level].span_s * PX_NS_PER_S;
+        if (at->packed_ns > at->kept_ns)
+            put_row(hist, &place, level, stored, candles, count);
+    }
+    if (count > 0)
+        at->end_ns = candles[count - 1].start_ns + width_ns(level);
+    return error;
+}
+
+static unsigned same_span(unsigned level, const struct px_candle *candles, unsigned n, int64_t span_ns)
+{
+    unsigned count = 0;
+
+    while (count < n && span_of(level, candles[count].start_ns) == span_ns)
+        count++;
+    return count;
+}
+
+/*
+ * Spans that are over become rows of many at once, without having been rows of one; the newest stays in rows of one. Rows of one that
+ * are there already are of one span, and in the database: else everything goes the slow way.
+ */
+static int append_rows(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candles, unsigned n)
+{
+    struct pxi_series_level *at = &hist->candles[stored].level[level];
+    int64_t fresh_ns = at->fresh_ns == INT64_MAX ? INT64_MAX : span_of(level, at->fresh_ns);
+    bool simple = fresh_ns == INT64_MAX || span_of(level, at->end_ns - width_ns(level)) == fresh_ns;
+    int error = 0;
+    unsigned done = 0;
+
+    while (simple && !error && done < n) {
+        int64_t span_ns = at->fresh_ns == INT64_MAX ? span_of(level, candles[done].start_ns) : fresh_ns;
+        unsigned count = same_span(level, candles + done, n - done, span_ns);
+
+        if (done + count == n)
+            break;
+        error = pack_span(hist, stored, level, candles + done, count);
+        done += count;
+    }
+    for (; !error && done < n; done++)
+        add_row(hist, stored, level, &candles[done]);
+    return error;
+}
+
+/* Takes `candles` and leaves those of the last level in them. */
+static int append_levels(struct px_hist *hist, uint32_t stored, struct px_candle *candles, unsigned n)
+{
+    struct pxi_candles *series = &hist->candles[stored];
+    int error = 0;
+
+    for (unsigned level = 0; level < PXI_LEVELS && n > 0 && !error; level++) {
+        unsigned overs = 0;
+
+        error = append_rows(hist, stored, level, candles, n);
+        for (unsigned i = 0; i < n; i++) {
+            struct px_candle candle = candles[i]; /* its place may be taken */
+
+            if (level + 1 < PXI_LEVELS && roll(series, level + 1, &candle, &candles[overs]))
+                overs++;
+            series->level[level].before = candle;
+        }
+        n = overs;
+    }
+    return error;
+}
+
+int pxi_candles_append(struct px_hist *hist, uint32_t stored, struct px_candle *minutes, unsigned n)
+{
+    struct pxi_candles *series = &hist->candles[stored];
+    int error = pxi_candles_load(hist, stored);
+
+    if (error < 0)
+        return error;
+    PX_CHECK(n == 0 || minutes[0].start_ns >= series->level[0].end_ns);
+    if (series->batch == hist->batch) /* what the batch under way has put cannot be read, to be packed with the rest */
+        return PX_E_AGAIN;
+    pxi_hist_touch(hist, stored);
+    series->batch = hist->batch;
+    return append_levels(hist, stored, minutes, n);
+}
+
 /* ---- where a restart finds it ---- */
 
 static int load_level(struct px_hist *hist, uint32_t stored, unsigned level, rocksdb_iterator_t *scan)
@@ -181,6 +311,7 @@ static int load_under_way(struct px_hist *hist, uint32_t stored, unsigned level,
         error = pxi_walk_close(&walk);
     }
     for (unsigned i = 0; i < overdue->count && !error; i++) {
+        series->batch = hist->batch; /* it has rows that cannot be read yet */
         add_row(hist, stored, level, &overdue->candles[i]);
         series->level[level].before = overdue->candles[i];
     }
@@ -224,35 +355,6 @@ static bool due(const struct px_hist *hist, uint32_t stored, unsigned level)
     return at->end_ns - width_ns(level) - at->packed_ns >= pxi_levels[level].span_s * PX_NS_PER_S + wait_ns;
 }
 
-static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rocksdb_iterator_t *scan)
-{
-    struct px_candle *candles = malloc(2 * PX_CANDLES_ROW * sizeof *candles);
-    struct pxi_series_level *at = &hist->candles[stored].level[level];
-    struct pxi_place place = pxi_candles_place(level, false);
-    struct pxi_rows rows = {pxi_candles_place(level, true), stored, scan};
-    int64_t end_ns = at->packed_ns + pxi_levels[level].span_s * PX_NS_PER_S;
-    const uint8_t *key = pxi_rows_seek(&rows, at->packed_ns, 0, PXI_SEEK_FROM);
-    unsigned count = 0, one;
-    size_t len;
-
-    PX_CHECK(candles);
-    for (; key && pxi_rows_time(&rows, key) < end_ns; key = pxi_rows_step(&rows, false)) {
-        const char *value = rocksdb_iter_value(scan, &len);
-
-        if (count < PX_CANDLES_ROW && px_candles_decode(value, len, width_ns(level), candles + count, &one) == 0)
-            count += one;
-        else
-            pxi_hist_damaged(hist, "candle", stored, pxi_rows_time(&rows, key));
-        pxi_delete(&hist->db, PXI_HIST_CANDLES, key, PXI_CANDLE_KEY);
-    }
-    at->fresh_ns = key ? pxi_rows_time(&rows, key) : INT64_MAX;
-    at->packed_ns = key ? span_of(level, at->fresh_ns) : end_ns;
-    pxi_hist_touch(hist, stored);
-    if (count > 0 && end_ns > at->kept_ns) /* else it came when its time was over */
-        put_row(hist, &place, level, stored, candles, count);
-    free(candles);
-}
-
 int pxi_candles_pack(struct px_hist *hist, uint32_t stored)
 {
     int packed = 0;
@@ -263,7 +365,7 @@ int pxi_candles_pack(struct px_hist *hist, uint32_t stored)
         if (!due(hist, stored, level))
             continue;
         rocksdb_iterator_t *scan = pxi_scan(&hist->db, PXI_HIST_CANDLES);
-        pack_row(hist, stored, level, scan);
+        pack_row(hist, stored, level, scan, NULL, 0);
         int error = pxi_scan_end(scan);
         if (error)
             return error;

@@ -4,6 +4,7 @@
  *
  * Usage: history_store DATA TICKS TICK-ASSETS MINUTES MINUTE-ASSETS SCALE
  *        history_store DATA TICKS TICK-ASSETS SCALE     no charts, nothing compacted: for tests that need a history
+ *        history_store DATA TICKS TICK-ASSETS SCALE bulk     only what an import of them takes
  *   TICKS    records {int64 time in us, int64 price, uint32 asset, uint32 0} in order of time
  *   MINUTES  records {int64 start in us, int64 open, high, low, close, uint32 asset, uint32 0}, likewise
  * Assets are named T00000-USD and M00000-USD onwards. Prints one line of JSON.
@@ -183,9 +184,42 @@ static void ingest(const char *data, const struct px_names *names, const struct 
     printf(",\"ticks\":%zu,\"ingest_wall_s\":%.3f,\"ingest_cpu_s\":%.3f", count, wall, cpu);
 }
 
+/* ---- what it takes on disk ---- */
+
+static const char *const families[] = {"default", "ticks", "aside", "journal", "candles", "meta", "imported"};
+
+/* Bytes of all tables once everything is flushed and compacted; those of family i in sizes[i]. */
+static uint64_t compact(const char *data, uint64_t sizes[PX_COUNT_OF(families)])
+{
+    rocksdb_options_t *options = rocksdb_options_create();
+    const rocksdb_options_t *all[] = {options, options, options, options, options, options, options};
+    rocksdb_column_family_handle_t *handles[PX_COUNT_OF(families)];
+    rocksdb_flushoptions_t *flush = rocksdb_flushoptions_create();
+    char path[300], *message = NULL;
+    uint64_t sum = 0;
+
+    rocksdb_options_set_compression(options, rocksdb_no_compression); /* as blocks and candles have it */
+    snprintf(path, sizeof path, "%s/hist", data);
+    rocksdb_t *db =
+        rocksdb_open_column_families(options, path, PX_COUNT_OF(families), families, all, handles, &message);
+    PX_CHECK(!message);
+    for (unsigned i = 0; i < PX_COUNT_OF(families); i++) {
+        sizes[i] = 0;
+        rocksdb_flush_cf(db, flush, handles[i], &message);
+        rocksdb_compact_range_cf(db, handles[i], NULL, 0, NULL, 0);
+        rocksdb_property_int_cf(db, handles[i], "rocksdb.total-sst-files-size", &sizes[i]);
+        sum += sizes[i];
+        rocksdb_column_family_handle_destroy(handles[i]);
+    }
+    rocksdb_close(db);
+    rocksdb_flushoptions_destroy(flush);
+    rocksdb_options_destroy(options);
+    return sum;
+}
+
 /* ---- all at once ---- */
 
-#define SLICE 4096 /* trades at a time: they stay in the cache */
+#define SLICE PX_IMPORT_MAX
 
 struct pair {
     int64_t time_us, price;
@@ -263,6 +297,8 @@ static void load(const char *data, const struct px_names *names, const struct ti
     PX_CHECK(px_hist_sync(hist) == 0);
     printf("{\"bulk_wall_s\":%.3f,\"bulk_cpu_s\":%.3f", clock_s(CLOCK_MONOTONIC) - wall, clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu);
     px_hist_close(&hist);
+    uint64_t sizes[PX_COUNT_OF(families)], sum = compact(path, sizes);
+    printf(",\"bulk_settled_cpu_s\":%.3f,\"bulk_bytes_per_tick\":%.4f", clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu, (double)(sum - sizes[4]) / (double)count);
     free(pairs);
     free(ends);
     free(trades);
@@ -285,36 +321,14 @@ static void seal_all(const char *data)
     free(nothing.assets);
 }
 
-static const char *const families[] = {"default", "ticks", "aside", "journal", "candles", "meta", "imported"};
-
-static void compact(const char *data, size_t count)
+static void tell_sizes(const char *data, size_t count)
 {
-    rocksdb_options_t *options = rocksdb_options_create();
-    const rocksdb_options_t *all[] = {options, options, options, options, options, options, options};
-    rocksdb_column_family_handle_t *handles[PX_COUNT_OF(families)];
-    rocksdb_flushoptions_t *flush = rocksdb_flushoptions_create();
-    char path[256], *message = NULL;
-    uint64_t size, sum = 0;
+    uint64_t sizes[PX_COUNT_OF(families)], sum = compact(data, sizes);
 
-    rocksdb_options_set_compression(options, rocksdb_no_compression); /* as blocks and candles have it */
-    snprintf(path, sizeof path, "%s/hist", data);
-    rocksdb_t *db =
-        rocksdb_open_column_families(options, path, PX_COUNT_OF(families), families, all, handles, &message);
-    PX_CHECK(!message);
-    for (unsigned i = 0; i < PX_COUNT_OF(families); i++) {
-        size = 0;
-        rocksdb_flush_cf(db, flush, handles[i], &message);
-        rocksdb_compact_range_cf(db, handles[i], NULL, 0, NULL, 0);
-        rocksdb_property_int_cf(db, handles[i], "rocksdb.total-sst-files-size", &size);
-        printf(",\"bytes_%s\":%.4f", families[i], (double)size / (double)count);
-        sum += size;
-        rocksdb_column_family_handle_destroy(handles[i]);
-    }
+    for (unsigned i = 0; i < PX_COUNT_OF(families); i++)
+        printf(",\"bytes_%s\":%.4f", families[i], (double)sizes[i] / (double)count);
     printf(",\"bytes_per_tick\":%.4f,\"settled_cpu_s\":%.3f", (double)sum / (double)count,
            clock_s(CLOCK_PROCESS_CPUTIME_ID) - began_cpu_s);
-    rocksdb_close(db);
-    rocksdb_flushoptions_destroy(flush);
-    rocksdb_options_destroy(options);
 }
 
 /* ---- minutes ---- */
@@ -413,10 +427,14 @@ static void chart_of_ticks(struct px_hist *hist, int64_t from)
     tell("day_of_ticks", ms, PX_COUNT_OF(ms));
 }
 
-static void make(const char *data, struct px_names *names, const struct tick *ticks, size_t count)
+static void make(const char *data, struct px_names *names, const struct tick *ticks, size_t count, bool bulk)
 {
-    printf("{\"made\":1");
-    ingest(data, names, ticks, count);
+    if (bulk)
+        load(data, names, ticks, count);
+    else {
+        printf("{\"made\":1");
+        ingest(data, names, ticks, count);
+    }
     printf("}\n");
     px_names_destroy(&names);
 }
@@ -427,11 +445,11 @@ int main(int argc, char **argv)
     struct px_hist *hist;
     size_t tick_count, minute_count;
 
-    PX_CHECK(argc == 7 || argc == 5);
+    PX_CHECK(argc >= 5 && argc <= 7);
     const struct tick *ticks = map(argv[2], sizeof *ticks, &tick_count);
     tick_assets = (unsigned)atoi(argv[3]);
-    if (argc == 5) {
-        make(argv[1], names_of(&config, tick_assets, (unsigned)atoi(argv[4])), ticks, tick_count);
+    if (argc < 7) {
+        make(argv[1], names_of(&config, tick_assets, (unsigned)atoi(argv[4])), ticks, tick_count, argc == 6);
         return 0;
     }
     const struct minute *minutes = map(argv[4], sizeof *minutes, &minute_count);
@@ -440,7 +458,7 @@ int main(int argc, char **argv)
     load(argv[1], names, ticks, tick_count);
     ingest(argv[1], names, ticks, tick_count);
     seal_all(argv[1]);
-    compact(argv[1], tick_count);
+    tell_sizes(argv[1], tick_count);
     PX_CHECK(px_hist_open(argv[1], names, &hist) == 0);
     put_minutes(hist, minutes, minute_count);
     int64_t day = px_candle_start(ticks[tick_count - 1].time_us * 1000, 86400);
