@@ -286,7 +286,10 @@ static int sweep_list(const struct sweep *sweep)
             sweep->book->stats.unreadable++;
         } else if (passed_over(sweep, &plan)) {
             passed++;
+        } else if (sweep->book->slice > 0 && sweep->book->left == 0) {
+            error = PX_E_AGAIN;
         } else {
+            sweep->book->left--;
             error = move(sweep, alert, place.leg, &plan);
             passed += sweep->within && stands_still(&of->window[sweep->down], passed, &place, alert);
         }
@@ -338,11 +341,17 @@ static int apply_span(struct px_book *book, const struct px_hit *hit, uint32_t *
     return error ? error : one_value(book, hit, hit->value, hit->time_ns, 3);
 }
 
+void px_book_slice(struct px_book *book, uint32_t moves)
+{
+    book->slice = moves;
+}
+
 int px_book_apply(struct px_book *book, const struct px_hit *hit, uint64_t generation, uint32_t *stagep)
 {
     if (hit->asset >= book->assets || hit->series >= PX_SERIES || hit->value == PX_PRICE_NONE)
         return 0;
     book->generation = generation;
+    book->left = book->slice;
     if (hit->flags & PX_HIT_SPAN)
         return apply_span(book, hit, stagep);
     return one_value(book, hit, hit->value, hit->time_ns, 3);

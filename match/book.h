@@ -80,6 +80,12 @@ int px_book_expect(struct px_book *book, px_asset_id asset, unsigned series);
 int px_book_load(struct px_book *book, px_asset_id asset, unsigned series);
 
 /*
+ * From now on px_book_apply stops behind so many moves with PX_E_AGAIN, if there are more; 0: never. It goes on when the same hit is applied again, with
+ * the same *stagep. Until it is done no other hit of that asset may be applied.
+ */
+void px_book_slice(struct px_book *book, uint32_t moves);
+
+/*
  * One hit. Fires what it makes true, in order of distance, first upward and then downward. When the group gets full half way it is settled and the
  * hit goes on: to apply the same hit again from the start is then harmless, unless it is a span; those say how far they have
  * got in *stagep (0 = from the start), which the caller keeps with the checkpoint.

@@ -27,6 +27,7 @@ struct px_book {
     uint32_t list_count, list_size, hand, tend;
     struct pxi_series_book **dirty;
     uint32_t dirty_count, dirty_size;
+    uint32_t slice, left; /* moves that one px_book_apply may make, 0 = any; of the one under way */
     bool unsettled; /* something was put that a scan would not see */
     uint64_t generation;
     uint32_t width_first, width_most;

@@ -65,6 +65,8 @@ int px_alerts_open(const char *data, const struct px_names *names, struct px_ale
     if (!error)
         error = pxi_numbers_open(alerts);
     if (!error)
+        error = pxi_fires_open(alerts);
+    if (!error)
         error = pxi_gathers_open(alerts);
     if (!error)
         error = pxi_silences_open(alerts);
@@ -83,6 +85,7 @@ void px_alerts_close(struct px_alerts **alertsp)
     pxi_db_close(&(*alertsp)->db);
     pxi_gathers_close(*alertsp);
     pxi_silences_close(*alertsp);
+    pxi_fires_close(*alertsp);
     pxi_numbers_close(*alertsp);
     free(*alertsp);
     *alertsp = NULL;

@@ -8,7 +8,7 @@
  *   outbox   eseq            ->  fire             durable, and not told yet
  *   events   eseq            ->  fire, with all that telling it needs
  *   mine     owner, eseq     ->  id of the alert  a user's fires are one range
- *   meta     "eseq", "alerts", "checkpoint", "deliveries", "count/<owner>", "asset/<symbol>"
+ *   meta     "eseq", "alerts", "checkpoint", "deliveries", "count/<owner>", "asset/<symbol>", "mass/<number>"
  *
  * A fire goes two steps, so that many at once are durable soon: judged, it is a row of the outbox and a move in the index, without the
  * alert being read (px_alerts_fire); told, the alert's row is brought up to date, and event and deliveries are made (px_alerts_tell). The second
@@ -83,6 +83,7 @@ int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_even
 
 uint64_t px_alerts_eseq(const struct px_alerts *alerts); /* newest fire, the group under way included */
 uint64_t px_alerts_told(const struct px_alerts *alerts); /* newest told one, likewise */
+bool px_alerts_untold(const struct px_alerts *alerts, px_asset_id asset); /* rows of its alerts do not know yet of all their fires */
 
 /* The newest fire that had been told when this generation of the region began: what comes after it is for its readers. Commits. */
 int px_alerts_epoch(struct px_alerts *alerts, uint64_t generation, uint64_t *eseqp);
@@ -99,6 +100,23 @@ struct px_alerts_checkpoint {
 };
 void px_alerts_checkpoint_put(struct px_alerts *alerts, const struct px_alerts_checkpoint *checkpoint);
 int px_alerts_checkpoint(const struct px_alerts *alerts, struct px_alerts_checkpoint *checkpointp);
+
+/*
+ * A hit that is being worked off in slices (px_book_slice), or waits behind such a hit of its asset: durable, so that the checkpoint may pass it. All that
+ * is still to fire by it has fired from then on, whoever dies.
+ */
+struct px_mass {
+    uint64_t number;             /* the order in which they are worked off, of one asset */
+    uint64_t generation, behind; /* of the queue in which it was, and the position behind it */
+    uint32_t stage;              /* px_book_apply */
+    struct px_hit hit;
+};
+void px_alerts_mass_put(struct px_alerts *alerts, const struct px_mass *mass); /* into the group under way; replaces */
+void px_alerts_mass_drop(struct px_alerts *alerts, uint64_t number);
+
+/* Those that are committed, in order; of an asset that is not configured hit.asset is PX_ASSET_NONE. `seen` returns 0 or what ends it. */
+typedef int px_alerts_mass_seen(void *ctx, const struct px_mass *mass);
+int px_alerts_masses(const struct px_alerts *alerts, px_alerts_mass_seen *seen, void *ctx);
 
 /* True when there is something to commit. */
 bool px_alerts_dirty(const struct px_alerts *alerts);

@@ -53,6 +53,7 @@ struct px_alerts {
     px_asset_id *by_number;         /* back again; PX_ASSET_NONE for what is not configured */
     uint32_t numbers;
     uint32_t *series;               /* per asset: bits of those that may have rows in the index */
+    uint32_t *untold;               /* per asset: fires in the outbox, with the group under way */
     bool series_unknown;            /* there are assets of which an older engine has not said */
     bool dirty;
     unsigned changes;
@@ -78,6 +79,10 @@ void pxi_alert_key(uint8_t key[PXI_ALERT_KEY], const char *owner, struct px_aler
 void pxi_mine_key(uint8_t key[PXI_MINE_KEY], const char *owner, uint64_t eseq);
 void pxi_id_key(uint8_t key[16], struct px_alert_id id);
 struct px_alert_id pxi_id_from_key(const uint8_t key[16]);
+
+/* fires.c */
+int pxi_fires_open(struct px_alerts *alerts);
+void pxi_fires_close(struct px_alerts *alerts);
 
 /* numbers.c: what the index calls an asset. */
 int pxi_numbers_open(struct px_alerts *alerts);

@@ -51,6 +51,7 @@ void px_alerts_fire(struct px_alerts *alerts, const struct px_judged *judged)
     pxi_be64(key, ++alerts->eseq);
     pxi_put(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key, &row, sizeof row);
     alerts->fires++;
+    alerts->untold[fire->asset]++;
     alerts->dirty = true;
 }
 
@@ -146,6 +147,44 @@ static bool read_row(const rocksdb_iterator_t *scan, struct outbox_row *row)
     return true;
 }
 
+static void count_told(struct px_alerts *alerts, const struct outbox_row *row)
+{
+    px_asset_id asset = pxi_asset_of_number(alerts, row->asset_number);
+
+    if (asset != PX_ASSET_NONE && alerts->untold[asset] > 0)
+        alerts->untold[asset]--;
+}
+
+/* What a predecessor has left. */
+int pxi_fires_open(struct px_alerts *alerts)
+{
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
+    struct outbox_row row;
+    uint8_t from[8];
+
+    alerts->untold = calloc(px_names_config(alerts->names)->asset_count + 1, sizeof *alerts->untold);
+    if (!alerts->untold)
+        return PX_E_MEMORY;
+    pxi_be64(from, alerts->told + 1);
+    for (rocksdb_iter_seek(scan, (char *)from, sizeof from); pxi_scan_key(scan, "", 0, 8) != NULL; rocksdb_iter_next(scan)) {
+        px_asset_id asset = read_row(scan, &row) ? pxi_asset_of_number(alerts, row.asset_number) : PX_ASSET_NONE;
+
+        if (asset != PX_ASSET_NONE)
+            alerts->untold[asset]++;
+    }
+    return pxi_scan_end(scan);
+}
+
+void pxi_fires_close(struct px_alerts *alerts)
+{
+    free(alerts->untold);
+}
+
+bool px_alerts_untold(const struct px_alerts *alerts, px_asset_id asset)
+{
+    return alerts->told != alerts->eseq && asset != PX_ASSET_NONE && alerts->untold[asset] > 0;
+}
+
 int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_event *events, unsigned *countp, bool *morep)
 {
     rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
@@ -164,6 +203,7 @@ int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_even
         *morep = *countp == most;
         if (*morep)
             break;
+        row.asset_number = UINT32_MAX;
         error = read_row(scan, &row) ? tell(alerts, eseq, &row, &events[*countp]) : PX_E_NOT_FOUND;
         *morep = error == PX_E_AGAIN;
         if (error && error != PX_E_NOT_FOUND)
@@ -171,6 +211,7 @@ int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_even
         *countp += error == 0;
         error = 0;
         pxi_delete(&alerts->db, PXI_ALERTS_OUTBOX, key, 8);
+        count_told(alerts, &row);
         alerts->told = eseq;
         alerts->dirty = true;
     }

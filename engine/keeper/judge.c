@@ -5,7 +5,8 @@
  *
  *   killed before the sync      the hits are still in the queue, the index stands where it stood
  *   after it, before the queue  the checkpoint says how far the hits have been worked off
- *   in the middle of a storm    the same: a batch of a part carries the position of the hit that is not done
+ *   in the middle of a hit      the same: a batch of a part carries the position of the hit that is not done
+ *   of a storm                  it is stored itself, and goes on in masses.c
  */
 #include <stdlib.h>
 
@@ -15,7 +16,8 @@
 #include "engine/keeper/keeper_private.h"
 
 #define BOOK_BYTES   (96u << 20)
-#define FIRST_TOLD   64 /* of a storm, before the rest of it is judged */
+#define FIRST_TOLD   64  /* of a storm, before the rest of it is judged */
+#define MOVES        250 /* by one hit; the rest of it is for masses.c */
 #define EXPIRY_NS    (PX_NS_PER_S / 2)
 #define EXPIRED_MAX  256
 #define LOOKED_AT    256 /* hits in the queue, for each alert that is armed */
@@ -90,6 +92,7 @@ int pxi_judge_commit(struct pxi_keeper *keeper, bool sync)
     struct px_alerts_checkpoint checkpoint = {keeper->heritage->generation, judge->position, judge->stage, 0};
     px_mono before = px_mono_now();
 
+    pxi_masses_note(keeper);
     if (px_alerts_dirty(keeper->alerts)) {
         px_alerts_checkpoint_put(keeper->alerts, &checkpoint);
         pxi_crash_point("judge-before-sync");
@@ -121,43 +124,91 @@ static int settle(void *ctx)
     return error;
 }
 
+void pxi_judge_heard(struct pxi_keeper *keeper, const struct px_hit *hit, uint64_t behind)
+{
+    struct pxi_judge *judge = &keeper->judge;
+
+    PX_CHECK(judge->heard_count < PX_COUNT_OF(judge->heard));
+    judge->heard[judge->heard_count++] = (struct pxi_heard){hit->asset, (uint32_t)hit->series, behind};
+}
+
+bool pxi_judge_waits(const struct pxi_keeper *keeper)
+{
+    return px_queue_tail(keeper->shm->hits) != keeper->judge.position;
+}
+
+/* The hit is over, or stored as it is: the checkpoint passes it. */
+static int put_off(struct pxi_keeper *keeper)
+{
+    struct pxi_judge *judge = &keeper->judge;
+    uint32_t stage = judge->stage;
+
+    judge->stage = 0;
+    return pxi_masses_add(keeper, &judge->hit, stage, ++judge->position);
+}
+
+/* > 0: it has begun to fire more than belongs into this group. */
+static int judge_hit(struct pxi_keeper *keeper)
+{
+    struct pxi_judge *judge = &keeper->judge;
+    px_asset_id asset = judge->hit.asset;
+
+    if (pxi_masses_busy(keeper, asset) && pxi_masses_room(keeper))
+        return put_off(keeper);
+    int error = pxi_masses_finish(keeper, asset);
+    if (error)
+        return error;
+    px_book_slice(judge->book, MOVES);
+    error = px_book_apply(judge->book, &judge->hit, keeper->heritage->generation, &judge->stage);
+    px_book_slice(judge->book, 0);
+    if (error == PX_E_AGAIN) {
+        error = put_off(keeper);
+        return error ? error : 1;
+    }
+    if (error)
+        return error;
+    judge->stage = 0;
+    pxi_judge_heard(keeper, &judge->hit, ++judge->position);
+    return 0;
+}
+
 int pxi_judge_turn(struct pxi_keeper *keeper)
 {
     struct pxi_judge *judge = &keeper->judge;
-    uint64_t head = px_queue_head(keeper->shm->hits);
     unsigned count = 0;
     int error = 0;
 
     judge->first_told = 0;
-    for (; count < PXI_HITS && !error; count++) {
+    for (; count < PXI_HITS && error == 0; count++) {
+        uint64_t head = px_queue_head(keeper->shm->hits); /* moves when the book settles */
+
         if (px_queue_peek(keeper->shm->hits, judge->position - head, &judge->hit) != 0)
             break;
-        error = px_book_apply(judge->book, &judge->hit, keeper->heritage->generation, &judge->stage);
-        if (error)
-            return error;
-        judge->heard[judge->heard_count++] =
-            (struct pxi_heard){judge->hit.asset, (uint32_t)judge->hit.series, ++judge->position};
-        judge->stage = 0;
-        head = px_queue_head(keeper->shm->hits); /* the book may have settled */
+        error = judge_hit(keeper); /* a storm: the first of it is told now */
     }
-    if (count > 0)
+    if (error >= 0 && count > 0)
         error = pxi_judge_commit(keeper, true);
-    return error ? error : count > 0;
+    return error < 0 ? error : count > 0;
 }
 
 /* ---- arming ---- */
 
-/* May there be hits of the asset in the queue that are older than the values of this position? To say so costs some bytes. */
+static bool is_span(const struct px_hit *hit)
+{
+    return (hit->flags & PX_HIT_SPAN) != 0;
+}
+
+/* May there be hits of the asset that are not newer than the values of this position, and would bring others? To say so costs some bytes. */
 static bool has_older_hits(const struct pxi_keeper *keeper, px_asset_id asset, uint64_t position)
 {
     uint64_t head = px_queue_head(keeper->shm->hits), tail = px_queue_tail(keeper->shm->hits);
     struct px_hit hit;
 
-    if (tail - keeper->judge.position > LOOKED_AT)
+    if (tail - keeper->judge.position > LOOKED_AT || pxi_masses_busy(keeper, asset))
         return true;
 
     for (uint64_t at = keeper->judge.position; at != tail; at++)
-        if (px_queue_peek(keeper->shm->hits, at - head, &hit) == 0 && hit.asset == asset && hit.position < position)
+        if (px_queue_peek(keeper->shm->hits, at - head, &hit) == 0 && hit.asset == asset && hit.position < position + is_span(&hit))
             return true;
     return false;
 }
@@ -212,7 +263,7 @@ int pxi_judge_arm(struct pxi_keeper *keeper, const struct px_alert *alert)
         levels.value[s] = PX_PRICE_NONE;
     if (has_older_hits(keeper, alert->asset, levels.position)) {
         plan.young_generation = keeper->heritage->generation;
-        plan.young_position = levels.position;
+        plan.young_position = levels.position + 1; /* a span of that very moment has other values too */
     }
     struct px_moment moment = {levels.position, average.last_ns, px_wall_now()};
     enum px_verdict verdict = px_plan_arm(&plan, levels.value, &moment);
@@ -232,11 +283,19 @@ int pxi_judge_disarm(struct pxi_keeper *keeper, const struct px_alert *alert)
     return px_book_remove(keeper->judge.book, alert->id, alert->asset, &plan);
 }
 
+bool pxi_judge_unsettled(const struct pxi_keeper *keeper, px_asset_id asset)
+{
+    return pxi_masses_busy(keeper, asset) || px_alerts_untold(keeper->alerts, asset);
+}
+
 /* ---- by the clock ---- */
 
 static int expire(struct pxi_keeper *keeper, const struct px_alert *alert)
 {
     struct px_alert stored;
+
+    if (pxi_judge_unsettled(keeper, alert->asset))
+        return 0; /* it may have fired: later */
     int error = px_alerts_act(keeper->alerts, PX_ALERT_EXPIRE, alert->owner, alert->id, 0, &stored);
 
     return error == 0 ? pxi_judge_disarm(keeper, alert) : error == PX_E_IO ? error : 0;
@@ -247,7 +306,7 @@ int pxi_judge_expire(struct pxi_keeper *keeper)
     struct pxi_judge *judge = &keeper->judge;
     unsigned count;
 
-    if (px_mono_since(px_mono_now(), judge->expired) < EXPIRY_NS || px_alerts_told(keeper->alerts) != px_alerts_eseq(keeper->alerts))
+    if (px_mono_since(px_mono_now(), judge->expired) < EXPIRY_NS)
         return 0;
     int error = px_alerts_expired(keeper->alerts, px_wall_now(), EXPIRED_MAX, judge->list, &count);
     for (unsigned i = 0; i < count && !error; i++)
@@ -372,14 +431,19 @@ int pxi_judge_init(struct pxi_keeper *keeper)
     if (!error)
         error = pxi_tell_init(keeper);
     if (!error)
+        error = pxi_masses_init(keeper);
+    if (!error)
         error = index_rest(keeper); /* before any window stands: rows of other decimals must not get into one */
-    return error ? error : load(keeper);
+    if (!error)
+        error = load(keeper);
+    return error ? error : pxi_masses_finish_old(keeper);
 }
 
 void pxi_judge_fini(struct pxi_keeper *keeper)
 {
     pxi_tell_fini(keeper);
     pxi_depth_fini(keeper);
+    pxi_masses_fini(keeper);
     px_book_destroy(&keeper->judge.book);
     px_alerts_close(&keeper->alerts);
     free(keeper->judge.list);

@@ -4,6 +4,7 @@
  *
  *   tick ring ──► history.c ──► hist/ ◄───────────── reads ┐
  *   hit queue ──► judge.c ────► alerts/ ─► tell.c ─► event ring   server.c ◄──► keeper.sock
+ *                 masses.c ───┘
  *   tasks ──────► tasks.c ────► alerts/                          (alert writes go to the main thread as tasks)
  *   start ──────► seeds.c ────► seed queue
  */
@@ -62,6 +63,7 @@ struct pxi_task {
     enum pxi_task_state state;
     unsigned client; /* of the server, and which of those that had the place */
     uint32_t serial;
+    px_mono since; /* it has been waiting */
     struct px_wire_head head;
     struct px_wire_request request;
     struct px_alert *batch; /* records that came with the request, range.limit of them; whoever takes the finished task frees them */
@@ -121,6 +123,18 @@ struct pxi_judge {
     px_mono expired;
 };
 
+/* ---- masses.c: hits that are worked off in slices ---- */
+
+struct pxi_mass;
+struct pxi_masses {
+    struct pxi_mass **first, **last; /* per asset, in their order */
+    px_asset_id *busy;               /* assets that have some */
+    unsigned busy_count, hand;       /* ; whose turn it is */
+    uint32_t count;
+    uint64_t number;          /* of the newest */
+    struct pxi_mass *current; /* in px_book_apply */
+};
+
 /* ---- depth.c: what waits where, for everybody to see ---- */
 
 struct pxi_depth {
@@ -159,6 +173,7 @@ struct pxi_keeper {
     struct pxi_tasks tasks;
     struct pxi_seeds seeds;
     struct pxi_judge judge;
+    struct pxi_masses masses;
     struct pxi_depth depth;
     struct pxi_import import;
     struct pxi_syncer syncer;
@@ -195,6 +210,23 @@ int pxi_judge_commit(struct pxi_keeper *keeper, bool sync); /* the group under w
 /* Places the alert, as it stands in the group, by present values; takes it out of the index. */
 int pxi_judge_arm(struct pxi_keeper *keeper, const struct px_alert *alert);
 int pxi_judge_disarm(struct pxi_keeper *keeper, const struct px_alert *alert);
+
+/* There are hits of the asset to be worked off, or fires that the rows of its alerts do not know of: who changes one of them waits. */
+bool pxi_judge_unsettled(const struct pxi_keeper *keeper, px_asset_id asset);
+bool pxi_judge_waits(const struct pxi_keeper *keeper); /* a hit that has not been looked at */
+/* The hit's series is heard up to the position once the group is durable. */
+void pxi_judge_heard(struct pxi_keeper *keeper, const struct px_hit *hit, uint64_t behind);
+
+int pxi_masses_init(struct pxi_keeper *keeper);
+int pxi_masses_finish_old(struct pxi_keeper *keeper);
+void pxi_masses_fini(struct pxi_keeper *keeper);
+bool pxi_masses_busy(const struct pxi_keeper *keeper, px_asset_id asset);
+bool pxi_masses_room(const struct pxi_keeper *keeper);
+/* Into the group under way. */
+int pxi_masses_add(struct pxi_keeper *keeper, const struct px_hit *hit, uint32_t stage, uint64_t behind);
+void pxi_masses_note(struct pxi_keeper *keeper); /* before a commit: how far the present one has been */
+int pxi_masses_turn(struct pxi_keeper *keeper);
+int pxi_masses_finish(struct pxi_keeper *keeper, px_asset_id asset); /* all of that asset, at once. Commits */
 
 int pxi_tell_init(struct pxi_keeper *keeper);
 void pxi_tell_fini(struct pxi_keeper *keeper);

@@ -65,8 +65,8 @@ static int tell(struct pxi_keeper *keeper)
 /* > 0: worked. Hits first: somebody waits to be told. */
 static int turn(struct pxi_keeper *keeper, bool *ticksp)
 {
-    static int (*const turns[])(struct pxi_keeper *) = {pxi_judge_turn, tell, pxi_claims_turn, pxi_tasks_turn, pxi_import_turn,
-                                                        pxi_judge_expire, pxi_seeds_turn, pxi_judge_tend, pxi_depth_turn, NULL};
+    static int (*const turns[])(struct pxi_keeper *) = {pxi_judge_turn,   tell,           pxi_claims_turn,  pxi_masses_turn, pxi_tasks_turn, pxi_import_turn,
+                                                        pxi_judge_expire, pxi_seeds_turn, pxi_judge_tend, pxi_depth_turn,  NULL};
     int worked = in_order(keeper, turns);
     int ticks = worked < 0 ? worked : pxi_history_turn(keeper);
     int flushed = ticks < 0 ? ticks : pxi_history_flush(keeper, false);

@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "engine/keeper/keeper_private.h"
 
-#define LOOK_NS (PX_NS_PER_S / 2) /* at the disk */
+#define LOOK_NS     (PX_NS_PER_S / 2) /* at the disk */
+#define PATIENCE_NS (2 * PX_NS_PER_S) /* of a task, with a storm over its alert's asset */
 
 static void fifo_put(struct pxi_fifo *fifo, uint16_t number)
 {
@@ -84,6 +85,7 @@ int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, co
         task->head = *head;
         task->request = *request;
         task->batch = *batchp;
+        task->since = px_mono_now();
         *batchp = NULL;
         task->rows = NULL;
         task->row_count = 0;
@@ -150,6 +152,15 @@ static struct pxi_task *next_task(struct pxi_tasks *tasks)
         set_state(task, PXI_TASK_COMMITTING);
     }
     return task;
+}
+
+/* Behind all others, for a later turn. */
+static void put_back(struct pxi_tasks *tasks, struct pxi_task *task)
+{
+    pthread_mutex_lock(&tasks->lock);
+    set_state(task, PXI_TASK_QUEUED);
+    fifo_put(&tasks->queued, (uint16_t)(task - tasks->task));
+    pthread_mutex_unlock(&tasks->lock);
 }
 
 static int create(struct pxi_keeper *keeper, const struct px_alert *alert, struct px_alert *storedp)
@@ -274,7 +285,11 @@ static int commit_group(struct pxi_keeper *keeper, struct pxi_task **group, unsi
     return 0;
 }
 
-/* Alerts are changed by what their rows say, so the rows have to know of every fire. */
+static bool changes_alert(unsigned kind)
+{
+    return kind == PX_WIRE_ALERT_DELETE || (pxi_answers_alert(kind) && kind != PX_WIRE_ALERT_CREATE);
+}
+
 static int tell_rest(struct pxi_keeper *keeper)
 {
     while (px_alerts_told(keeper->alerts) != px_alerts_eseq(keeper->alerts)) {
@@ -303,33 +318,97 @@ static void look_at_disk(struct pxi_keeper *keeper)
                                               : "none");
 }
 
+struct tasks_group {
+    struct pxi_task *task[PXI_TASKS];
+    unsigned count;
+};
+
+static bool is_open(const struct pxi_keeper *keeper, const struct tasks_group *group)
+{
+    return group->count > 0 || px_alerts_dirty(keeper->alerts);
+}
+
+static int end_group(struct pxi_keeper *keeper, struct tasks_group *group)
+{
+    int error = commit_group(keeper, group->task, group->count);
+
+    group->count = 0;
+    return error;
+}
+
+/* Rows know of fires when these have been told; that is between two groups. */
+static int tell_few(struct pxi_keeper *keeper)
+{
+    return px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) <= PXI_TELL_MAX ? tell_rest(keeper) : 0;
+}
+
+/*
+ * Alerts are changed by what their rows say, so the rows have to know of every fire. A few are told for it; over a storm the task waits (> 0), and what is
+ * new goes on. PX_E_*.
+ */
+static int must_wait(struct pxi_keeper *keeper, struct tasks_group *group, const struct pxi_task *task)
+{
+    struct px_alert alert;
+
+    if (!changes_alert(task->head.kind) || px_alerts_get(keeper->alerts, NULL, task->request.alert.id, &alert) != 0 ||
+        !pxi_judge_unsettled(keeper, alert.asset))
+        return 0;
+    bool few = !pxi_masses_busy(keeper, alert.asset) && px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) <= PXI_TELL_MAX;
+    if (!few && px_mono_since(px_mono_now(), task->since) < PATIENCE_NS)
+        return 1;
+    int error = is_open(keeper, group) ? end_group(keeper, group) : 0;
+    if (!error)
+        error = pxi_masses_finish(keeper, alert.asset);
+    return error ? error : tell_rest(keeper);
+}
+
+/* Into the group; > 0: it has to wait. */
+static int take_in(struct pxi_keeper *keeper, struct tasks_group *group, struct pxi_task *task)
+{
+    int waits = must_wait(keeper, group, task);
+
+    if (waits != 0)
+        return waits;
+    task->result = put_into_group(keeper, task);
+    if (task->result == PX_E_AGAIN && (is_open(keeper, group) || task->batch)) { /* touches what the group touches: the next group */
+        int error = end_group(keeper, group);
+
+        if (!error)
+            error = tell_few(keeper);
+        if (!error)
+            error = must_wait(keeper, group, task);
+        if (error != 0)
+            return error;
+        task->result = put_into_group(keeper, task);
+    }
+    if (task->result == PX_E_IO)
+        return PX_E_IO;
+    if (!task->parked) /* it is answered when something is due, which may be before this group is written */
+        group->task[group->count++] = task;
+    return 0;
+}
+
 /* A group that finds hits waiting takes no more: somebody wants to be told. */
 int pxi_tasks_turn(struct pxi_keeper *keeper)
 {
-    struct pxi_task *group[PXI_TASKS], *task;
-    unsigned count = 0, all = 0;
+    struct tasks_group group = {.count = 0};
+    struct pxi_task *task, *waiting[PXI_TASKS];
+    unsigned all = 0, waits = 0;
     int error = 0;
 
     look_at_disk(keeper);
-    while (all < PXI_TASKS && (all == 0 || px_queue_length(keeper->shm->hits) == 0) && (task = next_task(&keeper->tasks)) != NULL) {
-        if (all++ == 0 && (error = tell_rest(keeper)) != 0)
-            return error;
-        task->result = put_into_group(keeper, task);
-        if (task->result == PX_E_AGAIN && (count > 0 || task->batch)) { /* touches what the group touches: the next group */
-            error = commit_group(keeper, group, count);
-            if (!error)
-                error = tell_rest(keeper);
-            if (error)
-                return error;
-            count = 0;
-            task->result = put_into_group(keeper, task);
-        }
-        if (task->result == PX_E_IO)
-            return PX_E_IO;
-        if (!task->parked) /* it is answered when something is due, which may be before this group is written */
-            group[count++] = task;
+    while (!error && all < PXI_TASKS && (all == 0 || px_queue_length(keeper->shm->hits) == 0) &&
+           (task = next_task(&keeper->tasks)) != NULL) {
+        int result = take_in(keeper, &group, task);
+
+        all++;
+        if (result > 0)
+            waiting[waits++] = task;
+        error = PX_MIN(result, 0);
     }
-    if (count > 0 || px_alerts_dirty(keeper->alerts))
-        error = commit_group(keeper, group, count);
+    if (!error && is_open(keeper, &group))
+        error = end_group(keeper, &group);
+    for (unsigned i = 0; i < waits; i++)
+        put_back(&keeper->tasks, waiting[i]);
     return error ? error : all > 0;
 }

@@ -12,6 +12,7 @@
 #include "engine/keeper/keeper_private.h"
 
 #define PUBLISH_MAX 64 /* events in one publish: a small part of the ring, so that readers keep up */
+#define SLICE       32 /* fires, before a hit that waits is looked at */
 
 static void publish(struct pxi_keeper *keeper, uint32_t count)
 {
@@ -73,27 +74,34 @@ void pxi_tell_fini(struct pxi_keeper *keeper)
     keeper->jobs = NULL;
 }
 
+static int slice(struct pxi_keeper *keeper, unsigned most, unsigned *countp, bool *morep)
+{
+    int error = px_alerts_tell(keeper->alerts, most, keeper->events, countp, morep);
+
+    if (error)
+        return error;
+    pxi_crash_point("tell-before-commit");
+    error = px_alerts_dirty(keeper->alerts) ? px_alerts_commit(keeper->alerts, false) : 0;
+    if (error)
+        return error;
+    pxi_crash_point("tell-before-publish");
+    publish(keeper, *countp);
+    pxi_crash_point("tell-after-publish");
+    px_stat_add(keeper->stats, PX_STAT_KEEP_FIRES, *countp);
+    error = pxi_claims_turn(keeper);
+    return PX_MIN(error, 0);
+}
+
 int pxi_tell_turn(struct pxi_keeper *keeper, unsigned most)
 {
     unsigned told = 0, count = 0;
     bool more = px_alerts_told(keeper->alerts) != px_alerts_eseq(keeper->alerts);
 
-    while (more && told < most) {
-        int error = px_alerts_tell(keeper->alerts, PX_MIN(most - told, PXI_TELL_MAX), keeper->events, &count, &more);
+    while (more && told < most && (told == 0 || !pxi_judge_waits(keeper))) {
+        int error = slice(keeper, PX_MIN(most - told, SLICE), &count, &more);
 
         if (error)
             return error;
-        pxi_crash_point("tell-before-commit");
-        error = px_alerts_dirty(keeper->alerts) ? px_alerts_commit(keeper->alerts, false) : 0;
-        if (error)
-            return error;
-        pxi_crash_point("tell-before-publish");
-        publish(keeper, count);
-        pxi_crash_point("tell-after-publish");
-        error = pxi_claims_turn(keeper);
-        if (error < 0)
-            return error;
-        px_stat_add(keeper->stats, PX_STAT_KEEP_FIRES, count);
         told += PX_MAX(count, 1u);
     }
     return told > 0;

@@ -1,8 +1,8 @@
 /*
- * The book against the oracle over random schedules: alerts of every kind, jumps, cancels, pauses, a keeper that lags behind the evaluator and dies
- * at any commit. The fires must be the same, each with its number and position.
+ * The book against the oracle over random schedules: alerts of every kind, jumps, cancels, pauses, a keeper that lags behind the evaluator, works hits
+ * off in slices, and dies at any commit. The fires must be the same, each with its number and position.
  *
- *     match_oracle_test [--seeds A..B | --count N] [--control checkpoint|near]
+ *     match_oracle_test [--seeds A..B | --count N] [--control checkpoint|near|mass]
  *
  * A control breaks the protocol on purpose; then the test passes when it finds differences.
  */
@@ -15,8 +15,9 @@
 
 #define STEPS 160
 #define QUEUE 8192
+#define MASSES 16
 
-enum control { NONE, NO_CHECKPOINT, EARLY_NEAR };
+enum control { NONE, NO_CHECKPOINT, EARLY_NEAR, NO_MASS };
 
 static const uint8_t series_used[] = {PX_SERIES_LAST, PX_SERIES_BID, PX_SERIES_MID, PX_SERIES_TWAP_1M,
                                       PX_SERIES_CLOSE_1M, PX_SERIES_RISE_1M, PX_SERIES_FALL_PCT_1M, PX_SERIES_AGE};
@@ -26,8 +27,17 @@ struct near {
     uint64_t heard, told;
 };
 
+struct masses { /* hits that the checkpoint has passed, in order: some asset's first one has been worked off in part */
+    struct {
+        struct px_hit hit;
+        uint64_t behind; /* of the queue */
+    } at[MASSES];
+    unsigned count;
+};
+
 struct durable { /* what survives the keeper, beside the index */
-    uint64_t checkpoint; /* hits of the queue that are done */
+    uint64_t checkpoint; /* hits of the queue that are done, or masses */
+    struct masses masses;
     struct oracle_fire fire[ORACLE_FIRES];
     unsigned fires;
     bool ended[ORACLE_ALERTS];
@@ -41,6 +51,7 @@ struct world {
     struct oracle oracle;
     struct near near[ORACLE_ASSETS][PX_SERIES];
     struct px_hit queue[QUEUE];
+    struct masses masses;
     uint64_t told, heard; /* put into the queue; taken by the keeper */
     uint64_t position;
     int64_t time_ns;
@@ -90,6 +101,15 @@ static void on_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, i
     near->down = down;
 }
 
+/* Up to where a series has been heard: not what waits in a mass. */
+static uint64_t heard_of(const struct world *world, px_asset_id asset, unsigned series)
+{
+    for (unsigned i = 0; i < world->disk.masses.count; i++)
+        if (world->disk.masses.at[i].hit.asset == asset && world->disk.masses.at[i].hit.series == series)
+            return world->disk.masses.at[i].behind - 1;
+    return world->disk.checkpoint;
+}
+
 /* A commit: rows, fires and checkpoint at once. What a dying keeper would do after it is lost. */
 static int commit(void *ctx)
 {
@@ -103,13 +123,15 @@ static int commit(void *ctx)
     world->pendings = world->in_group = 0;
     if (world->control != NO_CHECKPOINT || !world->doomed)
         world->disk.checkpoint = world->heard;
+    if (world->control != NO_MASS || !world->doomed)
+        world->disk.masses = world->masses;
     if (world->doomed) {
         world->dying = true;
         return PX_E_CLOSED;
     }
     for (px_asset_id asset = 0; asset < ORACLE_ASSETS; asset++)
         for (unsigned i = 0; i < PX_SERIES; i++)
-            world->near[asset][i].heard = world->disk.checkpoint;
+            world->near[asset][i].heard = heard_of(world, asset, i);
     px_book_settled(world->book);
     return 0;
 }
@@ -144,27 +166,88 @@ static void die(struct world *world)
     world->doomed = world->dying = false;
     px_book_destroy(&world->book);
     world->heard = world->disk.checkpoint;
+    world->masses = world->disk.masses;
     open_book(world);
 }
 
-static void hear_one(struct world *world)
+/* The oldest mass of the asset, or `count`. */
+static unsigned mass_of(const struct masses *masses, px_asset_id asset)
+{
+    unsigned at = 0;
+
+    while (at < masses->count && masses->at[at].hit.asset != asset)
+        at++;
+    return at;
+}
+
+/* Some moves of the hit, or all of them; PX_E_AGAIN: there are more. */
+static int some_of(struct world *world, const struct px_hit *hit)
 {
     uint32_t stage = 0;
 
-    int error = px_book_apply(world->book, &world->queue[world->heard % QUEUE], 1, &stage);
+    px_book_slice(world->book, dice(world, 3) == 0 ? 1 + (uint32_t)dice(world, 3) : 0);
+    return px_book_apply(world->book, hit, 1, &stage);
+}
+
+static void work_off(struct world *world, unsigned at)
+{
+    struct masses *masses = &world->masses;
+    int error = some_of(world, &masses->at[at].hit);
+
     if (world->dying) {
         die(world);
         return;
     }
-    PX_CHECK(error == 0);
-    world->heard++;
+    PX_CHECK(error == 0 || error == PX_E_AGAIN);
+    if (error == PX_E_AGAIN)
+        return;
+    memmove(&masses->at[at], &masses->at[at + 1], (masses->count - at - 1) * sizeof masses->at[0]);
+    masses->count--;
+}
+
+static void put_off(struct world *world, const struct px_hit *hit)
+{
+    struct masses *masses = &world->masses;
+
+    PX_CHECK(masses->count < MASSES);
+    masses->at[masses->count].hit = *hit;
+    masses->at[masses->count++].behind = ++world->heard;
+}
+
+static void hear_one(struct world *world)
+{
+    const struct px_hit *hit = &world->queue[world->heard % QUEUE];
+    unsigned first = mass_of(&world->masses, hit->asset);
+
+    if (world->masses.count == MASSES) {
+        work_off(world, mass_of(&world->masses, world->masses.at[0].hit.asset));
+        return;
+    }
+    if (first < world->masses.count) {
+        put_off(world, hit);
+        return;
+    }
+    int error = some_of(world, hit);
+    if (world->dying) {
+        die(world);
+        return;
+    }
+    PX_CHECK(error == 0 || error == PX_E_AGAIN);
+    if (error == PX_E_AGAIN)
+        put_off(world, hit);
+    else
+        world->heard++;
 }
 
 static void drain(struct world *world)
 {
     world->doomed = false;
-    while (world->heard < world->told)
-        hear_one(world);
+    while (world->heard < world->told || world->masses.count > 0) {
+        if (world->heard < world->told)
+            hear_one(world);
+        else
+            work_off(world, 0);
+    }
     PX_CHECK(commit(world) == 0);
 }
 
@@ -367,8 +450,10 @@ static void step(struct world *world)
         (void)(px_book_tend(world->book) < 0 && world->dying ? (die(world), 0) : 0);
     else if (what < 60)
         one_moment(world);
-    else if (what < 90 && world->heard < world->told)
+    else if (what < 84 && world->heard < world->told)
         hear_one(world);
+    else if (what < 92 && world->masses.count > 0)
+        work_off(world, mass_of(&world->masses, world->masses.at[dice(world, world->masses.count)].hit.asset));
     else if (!world->doomed)
         PX_CHECK(commit(world) == 0);
 }
@@ -455,7 +540,7 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--count") == 0)
             to = from + strtoull(argv[i + 1], NULL, 10) - 1;
         else if (strcmp(argv[i], "--control") == 0)
-            control = strcmp(argv[i + 1], "near") == 0 ? EARLY_NEAR : NO_CHECKPOINT;
+            control = strcmp(argv[i + 1], "near") == 0 ? EARLY_NEAR : strcmp(argv[i + 1], "mass") == 0 ? NO_MASS : NO_CHECKPOINT;
     }
     time_t began = time(NULL);
     for (unsigned long long seed = from; seed <= to && differ < (control == NONE ? 5 : to); seed++) {
