@@ -84,7 +84,7 @@ static void override_one(struct px_config *config, const char *override, struct 
     const struct pxi_key *key = pxi_key_find(&pxi_keys_top, name);
     if (override[name.len] != '=' || !key || key->type >= PXI_PRICE) {
         pxi_complain(errors, nowhere,
-                     "'%.80s' cannot be given here; write listen=, data=, log_level= or web_workers=", override);
+                     "'%.80s' cannot be given here; write listen=, data=, log_level=, web_workers= or evaluators=", override);
         return;
     }
     char why[PXI_WHY_SIZE];

@@ -84,6 +84,7 @@ struct px_config {
     char data[256];
     enum px_log_level log_level;
     uint32_t web_workers; /* 1..16 */
+    uint32_t evaluators;  /* 1..4 */
     struct px_config_limits limits;
     struct px_config_history history;
     struct px_config_notify notify;
@@ -106,7 +107,7 @@ struct px_config_errors {
 
 /*
  * Reads and checks the file: at most 1 MiB, depth 32, no aliases, anchors or tags, no unknown or repeated key. `overrides` are
- * "key=value" texts for top-level scalars (listen, data, log_level, web_workers), NULL-terminated, or NULL. On any mistake
+ * "key=value" texts for top-level scalars (listen, data, log_level, web_workers, evaluators), NULL-terminated, or NULL. On any mistake
  * PX_E_CONFIG with every mistake in *errorsp and *configp NULL; never a half-read configuration. Blocks on the disk. Supervisor
  * and tools only.
  */

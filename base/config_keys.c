@@ -19,6 +19,8 @@ static const struct pxi_key top[] = {
     {"log_level", PXI_LEVEL, FIELD(px_config, log_level), 0, 0, "info", "`debug`, `info`, `warn` or `error`."},
     {"web_workers", PXI_COUNT, FIELD(px_config, web_workers), 1, 16, "1",
      "Processes that serve clients. One core carries some ten thousand connections."},
+    {"evaluators", PXI_COUNT, FIELD(px_config, evaluators), 1, 4, "1",
+     "Processes that evaluate ticks, each those of a share of the assets. One core carries some hundred thousand ticks a second. Takes a restart."},
     {"limits", PXI_SECTION, FIELD(px_config, limits), 0, 0, "", "What one client may use; see below."},
     {"history", PXI_SECTION, FIELD(px_config, history), 0, 0, "", "How long history is kept; see below."},
     {"notify", PXI_SECTION, FIELD(px_config, notify), 0, 0, "", "How fires are told outside; see below."},

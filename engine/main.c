@@ -17,7 +17,7 @@ static const char help_text[] =
     "  pxengine key add --data DIR [--scopes LIST] [--id ID]   make an API key and print it, this once\n"
     "  pxengine --version | --help\n"
     "\n"
-    "  --set replaces a top-level setting of the file: listen, data, log_level, web_workers.\n"
+    "  --set replaces a top-level setting of the file: listen, data, log_level, web_workers,\n  evaluators.\n"
     "  --id names an owner (8 of a-z 0-9) whose key gets a new secret; without it the key is a new owner's.\n"
     "  Scopes are prices:read, alerts:write and admin; a key gets the first two unless told otherwise.\n"
     "\n"

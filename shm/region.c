@@ -130,7 +130,7 @@ static int create(const struct px_shm_params *params, uint64_t generation, struc
 
     memset(shm, 0, sizeof(*shm));
     shm->files = PX_SHM_NO_FILES;
-    if (params->assets > PX_SHM_ASSETS_MAX)
+    if (params->assets > PX_SHM_ASSETS_MAX || params->evaluators > PX_EVALUATORS_MAX)
         return PX_E_RANGE;
     l = layout_of(params);
     result = pxi_memory_create(shm, l.yard_bytes, l.size - l.yard_bytes, &flags);
@@ -157,8 +157,10 @@ int px_shm_create(const struct px_shm_params *params, uint64_t generation, struc
     PX_CHECK(px_depth_pool_attach(shm->depth_pool, px_depth_pool_bytes(px_depth_blocks(params->assets)), &shm->depth) == 0);
     px_ring_init(shm->ticks, params->tick_capacity, sizeof(struct px_tick), 0);
     px_ring_init(shm->events, params->event_capacity, sizeof(struct px_alert_event), 0);
-    px_queue_init(shm->hits, params->hit_capacity, sizeof(struct px_hit), 0);
-    px_queue_init(shm->seeds, params->seed_capacity, sizeof(struct px_seed), 0);
+    for (unsigned i = 0; i < px_shm_evaluators(shm); i++) {
+        px_queue_init(px_shm_hits(shm, i), params->hit_capacity, sizeof(struct px_hit), 0);
+        px_queue_init(px_shm_seeds(shm, i), params->seed_capacity, sizeof(struct px_seed), 0);
+    }
     return 0;
 }
 
@@ -177,7 +179,8 @@ static void forget_processes(struct px_shm *shm)
     for (unsigned i = 0; i < PX_RCU_READERS; i++)
         px_rcu_reaped(shm->domain, i);
     shm->ticks_yard->need_wake = shm->events_yard->need_wake = 0;
-    shm->hits->consumer_sleeps = shm->seeds->consumer_sleeps = 0;
+    for (unsigned i = 0; i < px_shm_evaluators(shm); i++)
+        px_shm_hits(shm, i)->consumer_sleeps = px_shm_seeds(shm, i)->consumer_sleeps = 0;
 }
 
 int px_shm_inherit(const struct px_shm *old, struct px_shm *shm)

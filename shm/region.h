@@ -29,11 +29,37 @@
 
 struct px_shm_params {
     uint32_t assets;         /* capacity of the directory */
-    uint32_t spare;
+    uint32_t evaluators;     /* 1..PX_EVALUATORS_MAX; 0 is 1 */
     uint64_t tick_capacity;  /* events in the tick ring, power of two */
     uint64_t event_capacity; /* alert events, likewise */
     uint64_t hit_capacity, seed_capacity;
 };
+
+/* Each evaluator has a hit queue, a seed queue and extremes of its own: so far apart do they lie. */
+static inline size_t px_shm_stride(size_t bytes)
+{
+    return (bytes + PX_FALSE_SHARING - 1) / PX_FALSE_SHARING * PX_FALSE_SHARING;
+}
+
+static inline uint32_t px_shm_evaluators_of(const struct px_shm_params *params)
+{
+    return params->evaluators == 0 ? 1 : params->evaluators;
+}
+
+static inline size_t px_shm_hits_stride(const struct px_shm_params *params)
+{
+    return px_shm_stride(px_queue_bytes(params->hit_capacity, sizeof(struct px_hit)));
+}
+
+static inline size_t px_shm_seeds_stride(const struct px_shm_params *params)
+{
+    return px_shm_stride(px_queue_bytes(params->seed_capacity, sizeof(struct px_seed)));
+}
+
+static inline size_t px_shm_extremes_stride(const struct px_shm_params *params)
+{
+    return px_shm_stride(px_extremes_bytes(params->assets, params->tick_capacity));
+}
 
 /* name, type of the member in struct px_shm, bytes given params p; the yard first, in the order in which they lie */
 #define PX_SHM_YARD_TABLE(X)                                                                                           \
@@ -55,15 +81,15 @@ struct px_shm_params {
     X(candles, px_candle_slot, (size_t)p->assets * sizeof(px_candle_slot))                                             \
     X(ticks, struct px_ring, px_ring_bytes(p->tick_capacity, sizeof(struct px_tick)))                                  \
     X(events, struct px_ring, px_ring_bytes(p->event_capacity, sizeof(struct px_alert_event)))                         \
-    X(hits, struct px_queue, px_queue_bytes(p->hit_capacity, sizeof(struct px_hit)))                                   \
-    X(seeds, struct px_queue, px_queue_bytes(p->seed_capacity, sizeof(struct px_seed)))                                \
+    X(hits, struct px_queue, px_shm_evaluators_of(p) * px_shm_hits_stride(p))                                           \
+    X(seeds, struct px_queue, px_shm_evaluators_of(p) * px_shm_seeds_stride(p))                                         \
     X(levels, px_levels_slot, (size_t)p->assets * sizeof(px_levels_slot))                                              \
     X(watch, struct px_watch, (size_t)p->assets * sizeof(struct px_watch))                                             \
     X(depth_root, uint32_t, (size_t)p->assets * PX_SERIES * 2 * sizeof(uint32_t))                                      \
     X(depth_pool, char, px_depth_pool_bytes(px_depth_blocks(p->assets)))                                               \
     X(windows, struct px_window_set, (size_t)p->assets * sizeof(struct px_window_set))                                 \
     X(redo, px_redo_slot, PX_ROLE_SLOTS * sizeof(px_redo_slot))                                                        \
-    X(extremes, struct px_extremes, px_extremes_bytes(p->assets, p->tick_capacity))
+    X(extremes, struct px_extremes, px_shm_evaluators_of(p) * px_shm_extremes_stride(p))
 
 enum px_shm_section {
 #define PX_SHM_ENUM(name, type, bytes) PX_SHM_##name,
@@ -79,7 +105,7 @@ enum px_shm_section {
  * not see: raise the major number.
  */
 #define PX_SHM_MAGIC        UINT64_C(0x314d48535850a55a)
-#define PX_SHM_ABI_MAJOR    3
+#define PX_SHM_ABI_MAJOR    4
 #define PX_SHM_ABI_MINOR    0
 #define PX_SHM_HEADER_BYTES 4096
 #define PX_SHM_ASSETS_MAX   (1u << 24)
@@ -136,6 +162,27 @@ struct px_shm {
     struct px_rcu_view domain;
     struct px_pool depth;
 };
+
+/* Assets are dealt out to the evaluators by number: evaluator k has those with asset % evaluators == k. */
+static inline uint32_t px_shm_evaluators(const struct px_shm *shm)
+{
+    return px_shm_evaluators_of(&shm->header->params);
+}
+
+static inline struct px_queue *px_shm_hits(const struct px_shm *shm, unsigned evaluator)
+{
+    return (struct px_queue *)(void *)((char *)shm->hits + evaluator * px_shm_hits_stride(&shm->header->params));
+}
+
+static inline struct px_queue *px_shm_seeds(const struct px_shm *shm, unsigned evaluator)
+{
+    return (struct px_queue *)(void *)((char *)shm->seeds + evaluator * px_shm_seeds_stride(&shm->header->params));
+}
+
+static inline struct px_extremes *px_shm_extremes(const struct px_shm *shm, unsigned evaluator)
+{
+    return (struct px_extremes *)(void *)((char *)shm->extremes + evaluator * px_shm_extremes_stride(&shm->header->params));
+}
 
 /*
  * Makes, reserves, populates, locks and formats a region; state is BUILDING until px_shm_ready. Huge pages and the lock are had where

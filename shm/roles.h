@@ -9,7 +9,7 @@
 #define PX_ROLE_TABLE(X)                                                                                               \
     X(SUPERVISOR, supervisor, 1)                                                                                       \
     X(INGEST, ingest, 1)                                                                                               \
-    X(EVALUATOR, evaluator, 1)                                                                                         \
+    X(EVALUATOR, evaluator, 4)                                                                                         \
     X(KEEPER, keeper, 1)                                                                                               \
     X(NOTIFY, notify, 1)                                                                                               \
     X(WEB, web, 16)
@@ -21,12 +21,21 @@ enum px_role {
         PX_ROLES
 };
 
-#define PX_ROLE_SLOTS 21 /* 1 + 1 + 1 + 1 + 1 + 16; also the number of ring consumers and of RCU readers per kind */
+#define PX_ROLE_SLOTS 24 /* 1 + 1 + 4 + 1 + 1 + 16; also the number of ring consumers and of RCU readers per kind */
 #define PX_ROLE_SLOT_INGEST    1
 #define PX_ROLE_SLOT_EVALUATOR 2
 #define PX_ROLE_SLOT_KEEPER    3
 #define PX_ROLE_SLOT_NOTIFY    4
 #define PX_ROLE_SLOT_WEB       5 /* + worker number 0..15 */
+#define PX_ROLE_SLOT_SHARDS    21 /* evaluators 1..3; the first has the slot above */
+
+#define PX_EVALUATORS_MAX 4
+
+/* The slot of an evaluator, by its number among them. */
+static inline unsigned px_evaluator_slot(unsigned number)
+{
+    return number == 0 ? PX_ROLE_SLOT_EVALUATOR : PX_ROLE_SLOT_SHARDS + number - 1;
+}
 
 enum px_role_state {
     PX_STATE_UNUSED,

@@ -93,10 +93,12 @@ typedef void px_alerts_render(void *ctx, const struct px_alert *alert, const str
                               char message[PX_ALERT_MESSAGE_SIZE]);
 void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx);
 
-/* How far the hit queue has been worked off, and how far into the hit at that position (px_book_apply). PX_E_NOT_FOUND. */
+/* How far each evaluator's hits have been worked off, and how far into the next one of evaluator `hand` (px_book_apply). PX_E_NOT_FOUND. */
+#define PX_CHECKPOINT_QUEUES 4
+
 struct px_alerts_checkpoint {
-    uint64_t generation, position;
-    uint32_t stage, spare;
+    uint64_t generation, position[PX_CHECKPOINT_QUEUES];
+    uint32_t stage, hand;
 };
 void px_alerts_checkpoint_put(struct px_alerts *alerts, const struct px_alerts_checkpoint *checkpoint);
 int px_alerts_checkpoint(const struct px_alerts *alerts, struct px_alerts_checkpoint *checkpointp);

@@ -24,6 +24,9 @@ struct pxi_evaluator {
     struct px_steps *steps;        /* one an asset */
     struct pxi_levels *levels;     /* one an asset */
     uint32_t assets;
+    uint32_t shard, shards; /* whose assets: those with asset % shards == shard */
+    struct px_queue *hits, *seeds; /* of this shard */
+    struct px_extremes *extremes;  /* likewise */
     uint64_t position;  /* next to read from the tick ring */
     bool awaits_ingest; /* which is at work on what this process has missed */
     bool ready;         /* all seeds have come */

@@ -26,7 +26,7 @@ void pxi_levels_takeover(struct pxi_evaluator *evaluator, px_asset_id asset)
         if (levels->value.position == 0)
             levels->value.value[s] = PX_PRICE_NONE;
         levels->judged[s] = PX_PRICE_NONE;
-        levels->told[s] = px_queue_tail(evaluator->shm->hits); /* a predecessor's hits may not have been heard */
+        levels->told[s] = px_queue_tail(evaluator->hits); /* a predecessor's hits may not have been heard */
     }
     for (unsigned b = 0; b < PXI_BARS; b++)
         levels->closed_until[b] = last_ns / bar_ns[b] * bar_ns[b];
@@ -111,12 +111,12 @@ static bool push_surely(struct pxi_evaluator *evaluator, const struct px_hit *hi
 {
     const struct timespec pause = {0, PX_NS_PER_MS};
 
-    while (px_queue_push(evaluator->shm->hits, hit) == PX_E_FULL) {
+    while (px_queue_push(evaluator->hits, hit) == PX_E_FULL) {
         if (px_heritage_terminating(evaluator->heritage)) {
             evaluator->ending = true;
             return false;
         }
-        px_queue_wake(evaluator->shm->hits);
+        px_queue_wake(evaluator->hits);
         px_heritage_beat(evaluator->heritage);
         nanosleep(&pause, NULL);
     }
@@ -147,7 +147,7 @@ static bool tell(struct pxi_evaluator *evaluator, unsigned series, int64_t befor
         hit.span = *occasion->span;
     if (!push_surely(evaluator, &hit))
         return false;
-    levels->told[series] = px_queue_tail(evaluator->shm->hits);
+    levels->told[series] = px_queue_tail(evaluator->hits);
     return true;
 }
 

@@ -13,6 +13,11 @@ static int evaluator_init(struct pxi_evaluator *evaluator, const struct px_herit
     evaluator->shm = heritage->shm;
     evaluator->stats = px_heritage_stats(heritage);
     evaluator->assets = px_symbols_count(&heritage->shm->directory);
+    evaluator->shard = evaluator->sweep = heritage->worker;
+    evaluator->shards = px_shm_evaluators(heritage->shm);
+    evaluator->hits = px_shm_hits(heritage->shm, evaluator->shard);
+    evaluator->seeds = px_shm_seeds(heritage->shm, evaluator->shard);
+    evaluator->extremes = px_shm_extremes(heritage->shm, evaluator->shard);
     evaluator->state = calloc(evaluator->assets, sizeof(*evaluator->state));
     evaluator->cache = calloc(evaluator->assets, sizeof(*evaluator->cache));
     evaluator->steps = calloc(evaluator->assets, sizeof(*evaluator->steps));
@@ -32,7 +37,7 @@ static void evaluator_fini(struct pxi_evaluator *evaluator)
 
 void pxi_evaluate(struct pxi_evaluator *evaluator, const struct px_tick *tick, uint64_t position)
 {
-    if ((tick->flags & PX_TICK_QUARANTINED) || tick->asset >= evaluator->assets)
+    if ((tick->flags & PX_TICK_QUARANTINED) || tick->asset >= evaluator->assets || tick->asset % evaluator->shards != evaluator->shard)
         return;
     if (tick->flags & PX_TICK_QUOTE) {
         pxi_series_quote(evaluator, tick, position);
@@ -83,7 +88,7 @@ static bool turn(struct pxi_evaluator *evaluator)
         pxi_series_sweep(evaluator);
     }
     if (evaluator->told)
-        px_queue_wake(evaluator->shm->hits);
+        px_queue_wake(evaluator->hits);
     evaluator->told = false;
     px_rcu_offline(evaluator->shm->domain, evaluator->heritage->slot);
     return busy;
@@ -91,7 +96,7 @@ static bool turn(struct pxi_evaluator *evaluator)
 
 static bool has_news(const struct pxi_evaluator *evaluator)
 {
-    return px_queue_length(evaluator->shm->seeds) > 0 ||
+    return px_queue_length(evaluator->seeds) > 0 ||
            (evaluator->ready && !evaluator->awaits_ingest && px_ring_tail(evaluator->shm->ticks) != evaluator->position);
 }
 
@@ -100,7 +105,7 @@ static void rest(struct pxi_evaluator *evaluator)
     struct px_wait_set set = {.count = 0};
 
     px_wait_add(&set, &evaluator->shm->ticks_yard->need_wake);
-    px_wait_add(&set, &evaluator->shm->seeds->consumer_sleeps);
+    px_wait_add(&set, &evaluator->seeds->consumer_sleeps);
     px_wait_arm(&set);
     if (!has_news(evaluator))
         px_wait_sleep(&set, SLEEP_NS);

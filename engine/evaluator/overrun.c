@@ -8,7 +8,7 @@ static void take_seam(struct pxi_evaluator *evaluator, uint64_t until)
     struct px_tick tick;
 
     for (uint64_t at = evaluator->position;
-         at < until && !evaluator->ending && px_extremes_seam(evaluator->shm->extremes, evaluator->shm->ticks, at, &tick);
+         at < until && !evaluator->ending && px_extremes_seam(evaluator->extremes, evaluator->shm->ticks, at, &tick);
          at++) {
         tick.flags |= PX_TICK_AFTER_GAP;
         pxi_evaluate(evaluator, &tick, at);
@@ -20,8 +20,8 @@ static uint64_t take_folded(struct pxi_evaluator *evaluator)
     struct px_extremes_value missed;
     uint64_t lost = 0;
 
-    for (px_asset_id asset = 0; asset < evaluator->assets && !evaluator->ending; asset++) {
-        if (!px_extremes_read(evaluator->shm->extremes, evaluator->shm->ticks, asset, &missed))
+    for (px_asset_id asset = evaluator->shard; asset < evaluator->assets && !evaluator->ending; asset += evaluator->shards) {
+        if (!px_extremes_read(evaluator->extremes, evaluator->shm->ticks, asset, &missed))
             continue;
         pxi_series_missed(evaluator, asset, &missed);
         lost += missed.count;
@@ -31,7 +31,7 @@ static uint64_t take_folded(struct pxi_evaluator *evaluator)
 
 bool pxi_overrun(struct pxi_evaluator *evaluator)
 {
-    struct px_extremes *extremes = evaluator->shm->extremes;
+    struct px_extremes *extremes = evaluator->extremes;
     bool begins = extremes->epoch == extremes->consumed;
     uint64_t until, lost;
 

@@ -34,9 +34,9 @@ void pxi_seeds_take(struct pxi_evaluator *evaluator)
 {
     struct px_seed seed;
 
-    for (unsigned i = 0; i < SEEDS_AT_ONCE && px_queue_peek(evaluator->shm->seeds, 0, &seed) == 0; i++) {
+    for (unsigned i = 0; i < SEEDS_AT_ONCE && px_queue_peek(evaluator->seeds, 0, &seed) == 0; i++) {
         if (seed.asset < evaluator->assets || seed.action == PX_SEED_RESET || seed.action == PX_SEED_READY)
             take(evaluator, &seed);
-        px_queue_consume(evaluator->shm->seeds, 1);
+        px_queue_consume(evaluator->seeds, 1);
     }
 }

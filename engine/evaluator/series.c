@@ -103,7 +103,7 @@ void pxi_series_seeded(struct pxi_evaluator *evaluator)
 {
     int64_t now_ns = px_wall_now();
 
-    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+    for (px_asset_id asset = evaluator->shard; asset < evaluator->assets; asset += evaluator->shards) {
         struct px_series_state *state = &evaluator->state[asset];
 
         if (state->position != 0 || state->day_ns == 0)
@@ -152,7 +152,7 @@ void pxi_series_takeover(struct pxi_evaluator *evaluator)
 {
     uint32_t who = evaluator->heritage->incarnation;
 
-    for (px_asset_id asset = 0; asset < evaluator->assets; asset++) {
+    for (px_asset_id asset = evaluator->shard; asset < evaluator->assets; asset += evaluator->shards) {
         struct px_series_state *state = &evaluator->state[asset];
 
         px_latch_takeover(&evaluator->shm->windows[asset].state, who);
@@ -355,10 +355,10 @@ void pxi_series_missed(struct pxi_evaluator *evaluator, px_asset_id asset, const
 void pxi_series_sweep(struct pxi_evaluator *evaluator)
 {
     px_mono now = px_mono_now();
-    uint32_t share = evaluator->assets / 20 + 1;
+    uint32_t share = evaluator->assets / evaluator->shards / 20 + 1;
     int64_t wall = px_wall_now();
 
-    if (px_mono_since(now, evaluator->swept) < SWEEP_NS)
+    if (px_mono_since(now, evaluator->swept) < SWEEP_NS || evaluator->shard >= evaluator->assets)
         return;
     evaluator->swept = now;
     for (uint32_t i = 0; i < share && !evaluator->ending; i++) {
@@ -366,7 +366,7 @@ void pxi_series_sweep(struct pxi_evaluator *evaluator)
         struct px_series_state *state = &evaluator->state[asset];
         struct px_average_value average;
 
-        evaluator->sweep = (asset + 1) % evaluator->assets;
+        evaluator->sweep = asset + evaluator->shards < evaluator->assets ? asset + evaluator->shards : evaluator->shard;
         state->version++;
         average_of(evaluator, asset, PX_MAX(wall, state->last_ns), &average);
         if (state->last_ns > 0)

@@ -68,9 +68,9 @@ static void write_slots(struct pxi_publisher *publisher, const struct px_tick *t
     px_latch_write(px_shm_detail(publisher->shm, tick->asset), &live->detail);
 }
 
-static const uint64_t *evaluator_cursor(const struct pxi_publisher *publisher)
+static const uint64_t *evaluator_cursor(const struct pxi_publisher *publisher, unsigned evaluator)
 {
-    return &publisher->shm->ticks_yard->cursor[PX_ROLE_SLOT_EVALUATOR].position;
+    return &publisher->shm->ticks_yard->cursor[px_evaluator_slot(evaluator)].position;
 }
 
 void pxi_publisher_flush(struct pxi_publisher *publisher)
@@ -80,8 +80,8 @@ void pxi_publisher_flush(struct pxi_publisher *publisher)
 
     if (publisher->count == 0)
         return;
-    px_extremes_before(shm->extremes, shm->ticks, evaluator_cursor(publisher), publisher->asset_count,
-                       publisher->count);
+    for (unsigned i = 0; i < px_shm_evaluators(shm); i++)
+        px_extremes_before(px_shm_extremes(shm, i), shm->ticks, evaluator_cursor(publisher, i), publisher->asset_count, publisher->count);
     px_ring_stage(shm->ticks, publisher->batch, publisher->count);
     for (unsigned i = 0; i < publisher->count; i++)
         write_slots(publisher, &publisher->batch[i], tail + i);
@@ -176,8 +176,9 @@ void pxi_publisher_takeover(struct pxi_publisher *publisher)
 {
     struct px_shm *shm = publisher->shm;
 
-    px_extremes_takeover(shm->extremes, shm->ticks, evaluator_cursor(publisher), publisher->asset_count,
-                         publisher->incarnation);
+    for (unsigned i = 0; i < px_shm_evaluators(shm); i++)
+        px_extremes_takeover(px_shm_extremes(shm, i), shm->ticks, evaluator_cursor(publisher, i), publisher->asset_count,
+                             publisher->incarnation);
     px_ring_takeover(shm->ticks, shm->ticks_yard);
     for (px_asset_id asset = 0; asset < publisher->asset_count; asset++)
         take_over_asset(publisher, asset);

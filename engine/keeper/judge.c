@@ -83,17 +83,18 @@ static void consume(struct pxi_keeper *keeper)
         px_store_release(&px_shm_watch(keeper->shm, heard->asset)->near[heard->series].heard, heard->position);
     }
     judge->heard_count = 0;
-    px_queue_consume(keeper->shm->hits, judge->position - px_queue_head(keeper->shm->hits));
+    pxi_hits_consume(&keeper->hits);
 }
 
 int pxi_judge_commit(struct pxi_keeper *keeper, bool sync)
 {
     struct pxi_judge *judge = &keeper->judge;
-    struct px_alerts_checkpoint checkpoint = {keeper->heritage->generation, judge->position, judge->stage, 0};
+    struct px_alerts_checkpoint checkpoint = {.generation = keeper->heritage->generation};
     px_mono before = px_mono_now();
 
     pxi_masses_note(keeper);
     if (px_alerts_dirty(keeper->alerts)) {
+        pxi_hits_note(&keeper->hits, &checkpoint);
         px_alerts_checkpoint_put(keeper->alerts, &checkpoint);
         pxi_crash_point("judge-before-sync");
         int error = px_alerts_commit(keeper->alerts, sync);
@@ -134,17 +135,15 @@ void pxi_judge_heard(struct pxi_keeper *keeper, const struct px_hit *hit, uint64
 
 bool pxi_judge_waits(const struct pxi_keeper *keeper)
 {
-    return px_queue_tail(keeper->shm->hits) != keeper->judge.position;
+    return pxi_hits_wait(&keeper->hits);
 }
 
 /* The hit is over, or stored as it is: the checkpoint passes it. */
 static int put_off(struct pxi_keeper *keeper)
 {
-    struct pxi_judge *judge = &keeper->judge;
-    uint32_t stage = judge->stage;
+    uint32_t stage = keeper->hits.stage;
 
-    judge->stage = 0;
-    return pxi_masses_add(keeper, &judge->hit, stage, ++judge->position);
+    return pxi_masses_add(keeper, &keeper->judge.hit, stage, pxi_hits_pass(&keeper->hits));
 }
 
 /* > 0: it has begun to fire more than belongs into this group. */
@@ -159,7 +158,7 @@ static int judge_hit(struct pxi_keeper *keeper)
     if (error)
         return error;
     px_book_slice(judge->book, MOVES);
-    error = px_book_apply(judge->book, &judge->hit, keeper->heritage->generation, &judge->stage);
+    error = px_book_apply(judge->book, &judge->hit, keeper->heritage->generation, &keeper->hits.stage);
     px_book_slice(judge->book, 0);
     if (error == PX_E_AGAIN) {
         error = put_off(keeper);
@@ -167,8 +166,7 @@ static int judge_hit(struct pxi_keeper *keeper)
     }
     if (error)
         return error;
-    judge->stage = 0;
-    pxi_judge_heard(keeper, &judge->hit, ++judge->position);
+    pxi_judge_heard(keeper, &judge->hit, pxi_hits_pass(&keeper->hits));
     return 0;
 }
 
@@ -179,13 +177,8 @@ int pxi_judge_turn(struct pxi_keeper *keeper)
     int error = 0;
 
     judge->first_told = 0;
-    for (; count < PXI_HITS && error == 0; count++) {
-        uint64_t head = px_queue_head(keeper->shm->hits); /* moves when the book settles */
-
-        if (px_queue_peek(keeper->shm->hits, judge->position - head, &judge->hit) != 0)
-            break;
+    for (; count < PXI_HITS && error == 0 && pxi_hits_next(&keeper->hits, &judge->hit); count++)
         error = judge_hit(keeper); /* a storm: the first of it is told now */
-    }
     if (error >= 0 && count > 0)
         error = pxi_judge_commit(keeper, true);
     return error < 0 ? error : count > 0;
@@ -193,24 +186,10 @@ int pxi_judge_turn(struct pxi_keeper *keeper)
 
 /* ---- arming ---- */
 
-static bool is_span(const struct px_hit *hit)
-{
-    return (hit->flags & PX_HIT_SPAN) != 0;
-}
-
 /* May there be hits of the asset that are not newer than the values of this position, and would bring others? To say so costs some bytes. */
 static bool has_older_hits(const struct pxi_keeper *keeper, px_asset_id asset, uint64_t position)
 {
-    uint64_t head = px_queue_head(keeper->shm->hits), tail = px_queue_tail(keeper->shm->hits);
-    struct px_hit hit;
-
-    if (tail - keeper->judge.position > LOOKED_AT || pxi_masses_busy(keeper, asset))
-        return true;
-
-    for (uint64_t at = keeper->judge.position; at != tail; at++)
-        if (px_queue_peek(keeper->shm->hits, at - head, &hit) == 0 && hit.asset == asset && hit.position < position + is_span(&hit))
-            return true;
-    return false;
+    return pxi_masses_busy(keeper, asset) || pxi_hits_older(&keeper->hits, asset, position, LOOKED_AT);
 }
 
 /* What it was armed against made it true: a fire by the last tick. */
@@ -385,26 +364,17 @@ static int index_rest(struct pxi_keeper *keeper)
     return pxi_judge_commit(keeper, true);
 }
 
-/* Behind what a predecessor has made durable, if that was in this very queue. */
+/* Behind what a predecessor has made durable, if that was in these very queues. */
 static int resume(struct pxi_keeper *keeper)
 {
-    struct pxi_judge *judge = &keeper->judge;
-    struct px_queue *queue = keeper->shm->hits;
     struct px_alerts_checkpoint checkpoint;
     int error = px_alerts_checkpoint(keeper->alerts, &checkpoint);
 
-    judge->position = px_queue_head(queue);
-    judge->stage = 0;
+    pxi_hits_init(&keeper->hits, keeper->shm);
     if (error)
         return error == PX_E_NOT_FOUND ? 0 : error;
-    if (checkpoint.generation != keeper->heritage->generation)
-        return 0;
-    PX_CHECK(checkpoint.position <= px_queue_tail(queue));
-    if (checkpoint.position >= judge->position) {
-        judge->position = checkpoint.position;
-        judge->stage = checkpoint.stage;
-    }
-    px_queue_consume(queue, judge->position - px_queue_head(queue));
+    if (checkpoint.generation == keeper->heritage->generation)
+        pxi_hits_resume(&keeper->hits, &checkpoint);
     return 0;
 }
 

@@ -3,7 +3,7 @@
  * that syncs history:
  *
  *   tick ring ──► history.c ──► hist/ ◄───────────── reads ┐
- *   hit queue ──► judge.c ────► alerts/ ─► tell.c ─► event ring   server.c ◄──► keeper.sock
+ *   hit queues ─► judge.c ────► alerts/ ─► tell.c ─► event ring   server.c ◄──► keeper.sock
  *                 masses.c ───┘
  *   tasks ──────► tasks.c ────► alerts/                          (alert writes go to the main thread as tasks)
  *   start ──────► seeds.c ────► seed queue
@@ -104,6 +104,27 @@ struct pxi_seeds {
     uint32_t asset;  /* next to be seeded */
 };
 
+/* ---- hits.c: the hit queues of all evaluators as one ---- */
+
+struct pxi_hits {
+    struct px_queue *queue[PX_EVALUATORS_MAX];
+    uint64_t position[PX_EVALUATORS_MAX]; /* of the next hit that is to be looked at */
+    unsigned count, hand;                 /* ; whose turn it is */
+    uint32_t stage;                       /* how far the hit that was given last has been, px_book_apply */
+};
+
+void pxi_hits_init(struct pxi_hits *hits, const struct px_shm *shm);
+void pxi_hits_resume(struct pxi_hits *hits, const struct px_alerts_checkpoint *checkpoint);
+void pxi_hits_note(const struct pxi_hits *hits, struct px_alerts_checkpoint *checkpoint);
+bool pxi_hits_next(struct pxi_hits *hits, struct px_hit *hit); /* the same again until it is passed */
+uint64_t pxi_hits_pass(struct pxi_hits *hits);                 /* returns its queue's position behind it */
+void pxi_hits_consume(struct pxi_hits *hits);                  /* what has been passed */
+bool pxi_hits_wait(const struct pxi_hits *hits);               /* some have not been looked at */
+bool pxi_hits_queued(const struct pxi_hits *hits);             /* or not consumed */
+void pxi_hits_await(const struct pxi_hits *hits, struct px_wait_set *set);
+/* May there be hits of the asset that are not newer than the values of this position, and would bring others? Looks at `most`. */
+bool pxi_hits_older(const struct pxi_hits *hits, px_asset_id asset, uint64_t position, unsigned most);
+
 /* ---- judge.c ---- */
 
 struct pxi_heard { /* a hit of the group: its series is heard up to here once it is durable */
@@ -114,8 +135,6 @@ struct pxi_heard { /* a hit of the group: its series is heard up to here once it
 
 struct pxi_judge {
     struct px_book *book;
-    uint64_t position; /* of the next hit in the queue that is to be looked at */
-    uint32_t stage;    /* how far it has been, px_book_apply */
     unsigned heard_count, first_told;
     struct pxi_heard heard[PXI_HITS];
     struct px_hit hit;
@@ -171,7 +190,8 @@ struct pxi_keeper {
     struct px_alerts *alerts;
     struct pxi_history history;
     struct pxi_tasks tasks;
-    struct pxi_seeds seeds;
+    struct pxi_seeds seeds[PX_EVALUATORS_MAX];
+    struct pxi_hits hits;
     struct pxi_judge judge;
     struct pxi_masses masses;
     struct pxi_depth depth;

@@ -79,7 +79,7 @@ static int turn(struct pxi_keeper *keeper, bool *ticksp)
 
 static bool has_news(struct pxi_keeper *keeper, bool ticks_too)
 {
-    return px_queue_length(keeper->shm->hits) > 0 || pxi_tasks_queued(&keeper->tasks) || pxi_import_queued(keeper) ||
+    return pxi_hits_queued(&keeper->hits) || pxi_tasks_queued(&keeper->tasks) || pxi_import_queued(keeper) ||
            (ticks_too && px_ring_tail(keeper->shm->ticks) != keeper->history.position);
 }
 
@@ -92,7 +92,7 @@ static void rest(struct pxi_keeper *keeper, bool ticks)
 
     if (backlog)
         return;
-    px_wait_add(&set, &keeper->shm->hits->consumer_sleeps);
+    pxi_hits_await(&keeper->hits, &set);
     px_wait_add(&set, &keeper->tasks.news);
     if (!ticks)
         px_wait_add(&set, &keeper->shm->ticks_yard->need_wake);

@@ -9,9 +9,9 @@
 #include "base/log.h"
 #include "engine/keeper/keeper_private.h"
 
-static bool push(struct pxi_keeper *keeper, const struct px_seed *seed)
+static struct px_queue *queue_of(const struct pxi_keeper *keeper, const struct pxi_seeds *seeds)
 {
-    return px_queue_push(keeper->shm->seeds, seed) == 0;
+    return px_shm_seeds(keeper->shm, (unsigned)(seeds - keeper->seeds));
 }
 
 static int64_t seed_field(const struct pxi_series *series, enum px_seed_field field)
@@ -40,7 +40,7 @@ static int64_t seed_field(const struct pxi_series *series, enum px_seed_field fi
     return value[field];
 }
 
-static void push_fields(struct pxi_keeper *keeper, const struct pxi_series *series, px_asset_id asset)
+static void push_fields(struct px_queue *queue, const struct pxi_series *series, px_asset_id asset)
 {
     for (unsigned field = PX_SEED_DAY_OPEN; field <= PX_SEED_FIELDS; field++) {
         const struct px_candle *candle = field <= PX_SEED_DAY_COUNT ? &series->seed_day : &series->seed_minute;
@@ -51,74 +51,86 @@ static void push_fields(struct pxi_keeper *keeper, const struct pxi_series *seri
                                .action = PX_SEED_FIELD};
 
         if (candle->count > 0)
-            PX_CHECK(push(keeper, &seed)); /* there is room */
+            PX_CHECK(px_queue_push(queue, &seed) == 0); /* there is room */
     }
 }
 
 /* The price, the day and the minute before a restart, wherever the evaluator has none of this region yet. */
-static bool push_seeds(struct pxi_keeper *keeper)
+static bool push_seeds(struct pxi_keeper *keeper, struct pxi_seeds *seeds)
 {
-    struct pxi_seeds *seeds = &keeper->seeds;
+    struct px_queue *queue = queue_of(keeper, seeds);
     struct px_average_value average;
 
-    for (; seeds->asset < keeper->history.assets; seeds->asset++) {
+    for (; seeds->asset < keeper->history.assets; seeds->asset += px_shm_evaluators(keeper->shm)) {
         const struct pxi_series *series = &keeper->history.series[seeds->asset];
 
         px_latch_read(px_shm_average(keeper->shm, seeds->asset), &average);
         if (!series->known || average.position != 0)
             continue;
-        if (keeper->shm->seeds->capacity - px_queue_length(keeper->shm->seeds) < PX_SEED_FIELDS + 1)
+        if (queue->capacity - px_queue_length(queue) < PX_SEED_FIELDS + 1)
             return false;
         struct px_seed seed = {.value = series->seeds ? series->seed_price : series->last.price,
                                .start_ns = series->last.time_ns,
                                .asset = seeds->asset,
                                .action = PX_SEED_PRICE};
-        PX_CHECK(push(keeper, &seed));
+        PX_CHECK(px_queue_push(queue, &seed) == 0);
         if (series->seeds)
-            push_fields(keeper, series, seeds->asset);
+            push_fields(queue, series, seeds->asset);
     }
     return true;
 }
 
-static bool push_mark(struct pxi_keeper *keeper, enum px_seed_action action)
+static bool push_mark(struct pxi_keeper *keeper, const struct pxi_seeds *seeds, enum px_seed_action action)
 {
-    struct px_seed mark = {.value = keeper->seeds.served, .asset = PX_ASSET_NONE, .action = (uint16_t)action};
+    struct px_seed mark = {.value = seeds->served, .asset = PX_ASSET_NONE, .action = (uint16_t)action};
 
-    return push(keeper, &mark);
+    return px_queue_push(queue_of(keeper, seeds), &mark) == 0;
 }
 
 /* One step; true when the next may follow. */
-static bool step(struct pxi_keeper *keeper)
+static bool step(struct pxi_keeper *keeper, struct pxi_seeds *seeds)
 {
-    switch (keeper->seeds.stream) {
+    switch (seeds->stream) {
     case PXI_STREAM_RESET:
-        return push_mark(keeper, PX_SEED_RESET);
+        return push_mark(keeper, seeds, PX_SEED_RESET);
     case PXI_STREAM_SEED:
-        return push_seeds(keeper);
+        return push_seeds(keeper, seeds);
     case PXI_STREAM_READY:
-        return push_mark(keeper, PX_SEED_READY);
+        return push_mark(keeper, seeds, PX_SEED_READY);
     case PXI_STREAM_NONE:
         break;
     }
     return false;
 }
 
-int pxi_seeds_turn(struct pxi_keeper *keeper)
+/* Returns whether anything was sent. */
+static bool seed_one(struct pxi_keeper *keeper, unsigned evaluator)
 {
-    struct pxi_seeds *seeds = &keeper->seeds;
-    uint32_t incarnation = px_load_acquire(&keeper->shm->roles[PX_ROLE_SLOT_EVALUATOR].incarnation);
-    uint64_t before = px_queue_tail(keeper->shm->seeds);
+    struct pxi_seeds *seeds = &keeper->seeds[evaluator];
+    struct px_queue *queue = queue_of(keeper, seeds);
+    uint32_t incarnation = px_load_acquire(&keeper->shm->roles[px_evaluator_slot(evaluator)].incarnation);
+    uint64_t before = px_queue_tail(queue);
 
     if (incarnation != seeds->served) {
         seeds->stream = PXI_STREAM_RESET;
         seeds->served = incarnation;
-        seeds->asset = 0;
+        seeds->asset = evaluator;
     }
-    while (seeds->stream != PXI_STREAM_NONE && step(keeper))
+    while (seeds->stream != PXI_STREAM_NONE && step(keeper, seeds))
         seeds->stream = seeds->stream == PXI_STREAM_READY ? PXI_STREAM_NONE : seeds->stream + 1;
-    if (px_queue_tail(keeper->shm->seeds) == before)
-        return 0;
-    px_queue_wake(keeper->shm->seeds);
-    pxi_crash_point("seeds-after-push");
-    return 1;
+    if (px_queue_tail(queue) == before)
+        return false;
+    px_queue_wake(queue);
+    return true;
+}
+
+int pxi_seeds_turn(struct pxi_keeper *keeper)
+{
+    bool sent = false;
+
+    for (unsigned i = 0; i < px_shm_evaluators(keeper->shm); i++)
+        sent |= seed_one(keeper, i);
+    if (sent)
+        pxi_crash_point("seeds-after-push");
+    return sent;
 }

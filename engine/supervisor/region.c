@@ -26,6 +26,7 @@
 static struct px_shm_params params_of(const struct px_config *config)
 {
     return (struct px_shm_params){.assets = config->asset_count,
+                                  .evaluators = config->evaluators,
                                   .tick_capacity = TICK_CAPACITY,
                                   .event_capacity = EVENT_CAPACITY,
                                   .hit_capacity = HIT_CAPACITY,
@@ -93,6 +94,8 @@ static int check_ours(const struct pxi_supervisor *supervisor, const struct px_s
 
     if (header->config_hash != config_hash(supervisor))
         return refuse(reason, "other assets, venues or data folder", header->config_hash, config_hash(supervisor));
+    if (px_shm_evaluators_of(&header->params) != px_shm_evaluators_of(&params))
+        return refuse(reason, "another number of evaluators", header->params.evaluators, params.evaluators);
     if (memcmp(&header->params, &params, sizeof(params)) != 0)
         return refuse(reason, "other capacities, assets", header->params.assets, params.assets);
     if (header->generation != supervisor->generation)

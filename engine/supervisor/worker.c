@@ -34,7 +34,8 @@ static void plan(struct pxi_supervisor *supervisor, enum px_role role, unsigned 
 void pxi_workers_plan(struct pxi_supervisor *supervisor)
 {
     plan(supervisor, PX_ROLE_KEEPER, PX_ROLE_SLOT_KEEPER, 0, px_keeper_main, PX_SHM_READ_WRITE, 20);
-    plan(supervisor, PX_ROLE_EVALUATOR, PX_ROLE_SLOT_EVALUATOR, 0, px_evaluator_main, PX_SHM_READ_WRITE, 5);
+    for (unsigned i = 0; i < supervisor->config->evaluators; i++)
+        plan(supervisor, PX_ROLE_EVALUATOR, px_evaluator_slot(i), i, px_evaluator_main, PX_SHM_READ_WRITE, 5);
     plan(supervisor, PX_ROLE_INGEST, PX_ROLE_SLOT_INGEST, 0, px_ingest_main, PX_SHM_READ_WRITE, 5);
     plan(supervisor, PX_ROLE_NOTIFY, PX_ROLE_SLOT_NOTIFY, 0, px_notify_main, PX_SHM_READ_ONLY, 20);
     for (unsigned i = 0; i < supervisor->config->web_workers; i++)
@@ -47,7 +48,7 @@ static void set_title(const struct pxi_supervisor *supervisor, const struct pxi_
 {
     char name[64];
 
-    if (supervisor->config->web_workers > 1 && worker->role == PX_ROLE_WEB)
+    if ((supervisor->config->web_workers > 1 && worker->role == PX_ROLE_WEB) || (supervisor->config->evaluators > 1 && worker->role == PX_ROLE_EVALUATOR))
         snprintf(name, sizeof(name), "pxengine: %s %u", px_role_name(worker->role), worker->number);
     else
         snprintf(name, sizeof(name), "pxengine: %s", px_role_name(worker->role));
@@ -243,8 +244,10 @@ static void wake_sleepers(struct px_shm *shm)
 {
     px_wait_wake_always(&shm->ticks_yard->need_wake);
     px_wait_wake_always(&shm->events_yard->need_wake);
-    px_wait_wake_always(&shm->hits->consumer_sleeps);
-    px_wait_wake_always(&shm->seeds->consumer_sleeps);
+    for (unsigned i = 0; i < px_shm_evaluators(shm); i++) {
+        px_wait_wake_always(&px_shm_hits(shm, i)->consumer_sleeps);
+        px_wait_wake_always(&px_shm_seeds(shm, i)->consumer_sleeps);
+    }
 }
 
 static void log_death(const struct pxi_worker *worker, const struct px_role_slot *slot, const siginfo_t *info)

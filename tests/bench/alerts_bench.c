@@ -95,7 +95,7 @@ static void on_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, i
 static int commit(void *ctx)
 {
     struct bench *bench = ctx;
-    struct px_alerts_checkpoint checkpoint = {1, bench->position, 0, 0};
+    struct px_alerts_checkpoint checkpoint = {.generation = 1, .position = {bench->position}};
 
     if (px_alerts_dirty(bench->store)) {
         px_alerts_checkpoint_put(bench->store, &checkpoint);

@@ -326,8 +326,9 @@ def kill_all(engine, order, dice, pause):
     for role in order:
         time.sleep(pause * (0.5 + dice.random()))
         began = time.time()
+        several = len(engine.workers()[role])
         pid = engine.kill(role)
-        harness.wait_for(f"{role} is back", lambda: [p for p in engine.workers().get(role, []) if p != pid], 20, 0.002)
+        harness.wait_for(f"{role} is back", lambda: len([p for p in engine.workers().get(role, []) if p != pid]) == several, 20, 0.002)
         if role in ("evaluator", "keeper"):
             harness.wait_for(f"{role} works", engine.is_ready, 30, 0.02)
             downs.append((int(began * 1e6), int(time.time() * 1e6)))
@@ -373,7 +374,7 @@ def main():
     dice = random.Random(options.seed)
     names = [f"A{i:05d}" for i in range(1, options.assets + 1)]
     assets = [f"symbol: {name}-USD, decimals: 8, size_decimals: 8, sources: {{venue: {name}USD}}" for name in names]
-    extra = "limits: {requests_per_second: 100000, alerts_per_owner: 1000000}\nnotify: {allow_private: [127.0.0.0/8]}\n"
+    extra = "evaluators: 2\nlimits: {requests_per_second: 100000, alerts_per_owner: 1000000}\nnotify: {allow_private: [127.0.0.0/8]}\n"
     sink = Sink(options.seed)
     with harness.Venue("--assets", options.assets, "--prefix", "A", "--rate", options.rate, "--seed", options.seed, "--time-unit", "us",
                        "--no-quotes") as venue, \

@@ -80,7 +80,7 @@ def script(folder, moves):
 
 def engine_over(venue, folder):
     assets = [f"symbol: {symbol(i)}, decimals: 2, max_jump: 0%, sources: {{venue: {symbol(i).replace('-', '')}}}" for i in range(len(CASES))]
-    return harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\", stale_after: 600s"], assets, folder=folder)
+    return harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\", stale_after: 600s"], assets, folder=folder, extra="evaluators: 2\n")
 
 
 def make_alerts(engine):

@@ -24,12 +24,13 @@ static struct px_config_asset config_asset[ASSETS];
 static struct px_config config = {.assets = config_asset, .asset_count = ASSETS};
 static struct px_shm shm;
 static struct px_heritage heritage;
+static uint32_t evaluators = 1; /* of the next region */
 static struct pxi_evaluator evaluator;
 
 static inline void region_open(uint64_t ticks, uint64_t fires, uint64_t first)
 {
     struct px_shm_params params = {
-        .assets = ASSETS, .tick_capacity = ticks, .event_capacity = 8, .hit_capacity = fires, .seed_capacity = 64};
+        .assets = ASSETS, .evaluators = evaluators, .tick_capacity = ticks, .event_capacity = 8, .hit_capacity = fires, .seed_capacity = 64};
 
     for (unsigned i = 0; i < ASSETS; i++) {
         config_asset[i] = (struct px_config_asset){.scale = 2, .size_scale = 4, .source_count = 1};
@@ -52,14 +53,10 @@ static inline void evaluator_start(void)
     evaluator.ready = evaluator.meant = true;
 }
 
-static inline const uint64_t *cursor_of_evaluator(void)
-{
-    return &shm.ticks_yard->cursor[PX_ROLE_SLOT_EVALUATOR].position;
-}
-
 static inline void ingest(const struct px_tick *batch, unsigned n)
 {
-    px_extremes_before(shm.extremes, shm.ticks, cursor_of_evaluator(), ASSETS, n);
+    for (unsigned i = 0; i < px_shm_evaluators(&shm); i++)
+        px_extremes_before(px_shm_extremes(&shm, i), shm.ticks, &shm.ticks_yard->cursor[px_evaluator_slot(i)].position, ASSETS, n);
     px_ring_publish(shm.ticks, shm.ticks_yard, batch, n);
 }
 

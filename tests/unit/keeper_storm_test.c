@@ -51,7 +51,7 @@ static unsigned deaths;
 static void open_region(void)
 {
     struct px_shm_params params = {
-        .assets = 2, .tick_capacity = 64, .event_capacity = 256, .hit_capacity = 64, .seed_capacity = 64};
+        .assets = 2, .evaluators = 2, .tick_capacity = 64, .event_capacity = 256, .hit_capacity = 64, .seed_capacity = 64};
 
     ck_assert_int_eq(px_shm_create(&params, ++generation, &shm), 0);
     px_symbols_publish(&shm.directory, &config, 1);
@@ -148,15 +148,21 @@ static void offer(struct px_hit hit)
     hit.series = PX_SERIES_LAST;
     hit.time_ns = hit.matched_ns = NOON + (int64_t)moment * PX_NS_PER_S;
     put_value(&hit);
-    ck_assert_int_eq(px_queue_push(shm.hits, &hit), 0);
+    ck_assert_int_eq(px_queue_push(px_shm_hits(&shm, hit.asset), &hit), 0); /* an evaluator each */
+}
+
+static bool hits_queued(void)
+{
+    return px_queue_length(px_shm_hits(&shm, 0)) > 0 || px_queue_length(px_shm_hits(&shm, 1)) > 0;
 }
 
 static void wait_until_taken(void)
 {
-    px_queue_wake(shm.hits);
-    for (int naps = 0; naps < 20000 && px_queue_length(shm.hits) > 0; naps++)
+    for (unsigned i = 0; i < 2; i++)
+        px_queue_wake(px_shm_hits(&shm, i));
+    for (int naps = 0; naps < 20000 && hits_queued(); naps++)
         nap_and_revive();
-    ck_assert_uint_eq(px_queue_length(shm.hits), 0);
+    ck_assert(!hits_queued());
 }
 
 static void push(struct px_hit hit)

@@ -156,7 +156,7 @@ void pxi_show_json(const struct pxi_snapshot *snapshot)
     px_json_close(&json, '}');
     px_json_key(&json, "queues");
     px_json_open(&json, '{');
-    for (unsigned i = 0; i < PX_COUNT_OF(snapshot->queue); i++)
+    for (unsigned i = 0; i < snapshot->queues; i++)
         put_queue(&json, &snapshot->queue[i]);
     px_json_close(&json, '}');
     put_readers(&json, snapshot);

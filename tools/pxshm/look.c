@@ -31,6 +31,8 @@ static void look_at_role(const struct px_role_slot *slot, unsigned number, int64
         return;
     if (row->slot.role == PX_ROLE_WEB)
         snprintf(row->name, sizeof(row->name), "web-%u", number - PX_ROLE_SLOT_WEB);
+    else if (number >= PX_ROLE_SLOT_SHARDS)
+        snprintf(row->name, sizeof(row->name), "evaluator-%u", number - PX_ROLE_SLOT_SHARDS + 1);
     else
         snprintf(row->name, sizeof(row->name), "%s", px_role_name((enum px_role)row->slot.role));
     row->alive = exists(row->slot.pid);
@@ -49,6 +51,19 @@ static void look_at_ring(const char *name, const struct px_ring *ring, const str
     row->intent = px_load_acquire(&ring->intent);
     row->capacity = ring->capacity;
     row->sleepers = px_wait_pending(&yard->need_wake);
+}
+
+/* Of one of several evaluators; the first has no number, as it is alone most often. */
+static const char *name_of(const char *what, unsigned number)
+{
+    static const char *const names[][PX_EVALUATORS_MAX] = {{"hits", "hits-1", "hits-2", "hits-3"},
+                                                           {"seeds", "seeds-1", "seeds-2", "seeds-3"},
+                                                           {"evaluator", "evaluator-1", "evaluator-2", "evaluator-3"}};
+
+    for (unsigned i = 0; i < PX_COUNT_OF(names); i++)
+        if (strcmp(names[i][0], what) == 0)
+            return names[i][number];
+    return what;
 }
 
 static void look_at_queue(const char *name, const char *from, const char *to, const struct px_queue *queue,
@@ -118,8 +133,10 @@ void pxi_look(const struct px_shm *shm, struct pxi_snapshot *snapshot)
         look_at_role(&shm->roles[i], i, now, &snapshot->role[i]);
     look_at_ring("ticks", shm->ticks, shm->ticks_yard, &snapshot->ring[0]);
     look_at_ring("events", shm->events, shm->events_yard, &snapshot->ring[1]);
-    look_at_queue("hits", "evaluator", "keeper", shm->hits, &snapshot->queue[0]);
-    look_at_queue("seeds", "keeper", "evaluator", shm->seeds, &snapshot->queue[1]);
+    for (unsigned i = 0; i < PX_MIN(px_shm_evaluators(shm), (uint32_t)PX_EVALUATORS_MAX); i++) {
+        look_at_queue(name_of("hits", i), name_of("evaluator", i), "keeper", px_shm_hits(shm, i), &snapshot->queue[snapshot->queues++]);
+        look_at_queue(name_of("seeds", i), "keeper", name_of("evaluator", i), px_shm_seeds(shm, i), &snapshot->queue[snapshot->queues++]);
+    }
     look_at_pool(&shm->depth, &snapshot->pool);
     for (unsigned i = 0; i < PX_ROLE_SLOTS; i++)
         for (unsigned stat = 0; stat < PX_STATS; stat++)

@@ -45,7 +45,8 @@ struct pxi_snapshot {
     uint32_t assets, directory_generation;
     struct pxi_role_row role[PX_ROLE_SLOTS];
     struct pxi_ring_row ring[2];
-    struct pxi_queue_row queue[2];
+    struct pxi_queue_row queue[2 * PX_EVALUATORS_MAX];
+    unsigned queues;
     struct pxi_pool_row pool; /* of depth blocks */
     uint64_t epoch, reclaimable;
     struct pxi_reader_row reader[PX_RCU_READERS];

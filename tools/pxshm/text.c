@@ -88,7 +88,7 @@ static void show_rings(const struct pxi_snapshot *snapshot)
         }
     }
     printf("\n");
-    for (unsigned q = 0; q < PX_COUNT_OF(snapshot->queue); q++) {
+    for (unsigned q = 0; q < snapshot->queues; q++) {
         const struct pxi_queue_row *queue = &snapshot->queue[q];
 
         printf("queue %-6s %s to %s: %" PRIu64 " of %" PRIu64 " waiting, %" PRIu64 " so far%s\n", queue->name,

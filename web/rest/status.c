@@ -24,14 +24,33 @@ struct worker {
     bool ready;
 };
 
-static unsigned slots_of(const struct px_request *request)
-{
-    return PX_ROLE_SLOT_WEB + PX_MIN(request->rest->heritage->config->web_workers, 16);
-}
-
 static enum px_role role_of(unsigned slot)
 {
+    if (slot >= PX_ROLE_SLOT_SHARDS)
+        return PX_ROLE_EVALUATOR;
     return slot >= PX_ROLE_SLOT_WEB ? PX_ROLE_WEB : (enum px_role)slot;
+}
+
+static unsigned number_of(unsigned slot)
+{
+    if (slot >= PX_ROLE_SLOT_SHARDS)
+        return slot - PX_ROLE_SLOT_SHARDS + 1;
+    return slot >= PX_ROLE_SLOT_WEB ? slot - PX_ROLE_SLOT_WEB : 0;
+}
+
+/* Is there a worker in the slot, by the configuration? */
+static bool is_used(const struct px_request *request, unsigned slot)
+{
+    const struct px_config *config = request->rest->heritage->config;
+
+    switch (role_of(slot)) {
+    case PX_ROLE_WEB:
+        return number_of(slot) < PX_MAX(config->web_workers, 1u);
+    case PX_ROLE_EVALUATOR:
+        return number_of(slot) < PX_MAX(config->evaluators, 1u);
+    default:
+        return true;
+    }
 }
 
 static void look_at(const struct px_request *request, unsigned slot, struct worker *worker)
@@ -41,7 +60,7 @@ static void look_at(const struct px_request *request, unsigned slot, struct work
     int64_t beat = px_load_relaxed(&role->heartbeat_ns);
 
     *worker = (struct worker){.slot = slot, .role = px_role_name(role_of(slot)), .state = px_role_state_name(state)};
-    worker->number = slot >= PX_ROLE_SLOT_WEB ? slot - PX_ROLE_SLOT_WEB : 0;
+    worker->number = number_of(slot);
     worker->pid = px_load_relaxed(&role->pid);
     worker->restarts = px_load_relaxed(&role->restarts);
     worker->longest_loop_us = px_load_relaxed(&role->longest_loop_us);
@@ -136,7 +155,9 @@ void pxi_get_status(struct px_request *request)
     struct worker worker;
     bool ready = true;
 
-    for (unsigned slot = 0; slot < slots_of(request); slot++) {
+    for (unsigned slot = 0; slot < PX_ROLE_SLOTS; slot++) {
+        if (!is_used(request, slot))
+            continue;
         look_at(request, slot, &worker);
         ready &= worker.ready;
     }
@@ -150,7 +171,9 @@ void pxi_get_status(struct px_request *request)
     write_feeds(request);
     px_json_key(json, "workers");
     px_json_open(json, '[');
-    for (unsigned slot = 0; slot < slots_of(request); slot++) {
+    for (unsigned slot = 0; slot < PX_ROLE_SLOTS; slot++) {
+        if (!is_used(request, slot))
+            continue;
         look_at(request, slot, &worker);
         write_worker(request, &worker);
     }
@@ -174,7 +197,9 @@ static void write_checks(struct px_request *request)
 
     px_json_key(json, "workers");
     px_json_open(json, '[');
-    for (unsigned slot = 0; slot < slots_of(request); slot++) {
+    for (unsigned slot = 0; slot < PX_ROLE_SLOTS; slot++) {
+        if (!is_used(request, slot))
+            continue;
         look_at(request, slot, &worker);
         write_worker(request, &worker);
     }
@@ -203,7 +228,9 @@ void pxi_get_readyz(struct px_request *request)
     struct worker worker;
     struct px_text text;
 
-    for (unsigned slot = 0; slot < slots_of(request); slot++) {
+    for (unsigned slot = 0; slot < PX_ROLE_SLOTS; slot++) {
+        if (!is_used(request, slot))
+            continue;
         look_at(request, slot, &worker);
         if (!worker.ready)
             blame(request, &worker);
@@ -325,7 +352,9 @@ static void say_workers(struct px_request *request)
 
     for (size_t i = 0; i < PX_COUNT_OF(worker_metrics); i++) {
         pxi_say_family(request, worker_metrics[i].name, worker_metrics[i].kind, worker_metrics[i].help);
-        for (unsigned slot = 0; slot < slots_of(request); slot++) {
+        for (unsigned slot = 0; slot < PX_ROLE_SLOTS; slot++) {
+            if (!is_used(request, slot))
+                continue;
             look_at(request, slot, &worker);
             double value = worker_metrics[i].value(&worker);
             if (value >= 0)
@@ -341,7 +370,9 @@ static void say_lag(struct px_request *request, const char *ring_name, const str
     struct worker worker;
     uint64_t lag;
 
-    for (unsigned slot = 0; slot < slots_of(request); slot++) {
+    for (unsigned slot = 0; slot < PX_ROLE_SLOTS; slot++) {
+        if (!is_used(request, slot))
+            continue;
         look_at(request, slot, &worker);
         if (lag_of(ring, yard, slot, &lag))
             pxi_say(request, "pxengine_ring_lag{ring=\"%s\",role=\"%s\",worker=\"%u\"} %llu\n", ring_name, worker.role,
@@ -361,8 +392,12 @@ static void say_shared(struct px_request *request)
     pxi_say(request, "pxengine_ring_published_total{ring=\"events\"} %llu\n",
         (unsigned long long)px_ring_tail(shm->events));
     pxi_say_family(request, "queue_length", "gauge", "Records in a queue that its consumer has not acted on");
-    pxi_say(request, "pxengine_queue_length{queue=\"hits\"} %llu\n", (unsigned long long)px_queue_length(shm->hits));
-    pxi_say(request, "pxengine_queue_length{queue=\"seeds\"} %llu\n", (unsigned long long)px_queue_length(shm->seeds));
+    for (unsigned i = 0; i < px_shm_evaluators(shm); i++) {
+        pxi_say(request, "pxengine_queue_length{queue=\"hits\",evaluator=\"%u\"} %llu\n", i,
+                (unsigned long long)px_queue_length(px_shm_hits(shm, i)));
+        pxi_say(request, "pxengine_queue_length{queue=\"seeds\",evaluator=\"%u\"} %llu\n", i,
+                (unsigned long long)px_queue_length(px_shm_seeds(shm, i)));
+    }
     pxi_say_family(request, "assets", "gauge", "Assets configured");
     pxi_say(request, "pxengine_assets %u\n", request->rest->heritage->config->asset_count);
     pxi_say_family(request, "build_info", "gauge", "1, with the version and the epoch as labels");
