@@ -57,7 +57,59 @@ def check_looks(ctl, model):
     text = ctl.run("candles", "BTC-USD", "--limit", 3, "--partial")
     assert len(text.splitlines()) == 4 and len({len(line) for line in text.splitlines()}) == 1, text
     assert ctl.json("ticks", "BTC-USD", "--limit", 1)["ticks"][0]["price"] == price
-    print("ok price, watch, candles, ticks, status")
+    assert ctl.json("watch", "BTC-USD", "--count", 1)["last"] == price
+    assert "assets" in ctl.run("watch", "NO-SUCH", code=1)
+    feeds = ctl.json("feed")
+    assert [feed["name"] for feed in feeds] == ["feed"] and feeds[0]["state"] == "live", feeds
+    top = ctl.json("top", "--count", 1, "--every", 200)
+    assert top["ticks_per_s"] >= 0 and "keeper 0" in top["cores"] and "cores:" in ctl.run("top", "--count", 1, "--every", 100)
+    print("ok price, watch, candles, ticks, status, feed, top")
+
+
+def check_watch(ctl, feed, model, dice):
+    """A move is pushed: it is told without being asked for."""
+    watcher = subprocess.Popen([harness.BIN / "pxctl", "-o", "json", "watch", "BTC-USD", "--count", "2"], stdout=subprocess.PIPE, text=True,
+                               env=ctl.environment)
+    first = json.loads(watcher.stdout.readline())
+    history.play(feed, model, dice, 1, model.clock + S)
+    second = json.loads(watcher.stdout.readline())
+    assert watcher.wait(20) == 0 and second["sseq"] > first["sseq"], (first, second)
+    watcher.stdout.close()
+    print("ok watch is told")
+
+
+def check_alerts(engine, ctl):
+    made = ctl.json("alert", "create", "BTC-USD", "crossing_up", "999999", "--name", "far", "--frequency", "every_time", "--tag", "t", "--source", "bid")
+    assert made["condition"] == {"op": "crossing_up", "source": "bid", "level": "999999"} and made["tags"] == ["t"], made
+    channel = ctl.json("alert", "add", "BTC-USD", "exiting_channel", "1", "2")
+    assert (channel["condition"]["lower"], channel["condition"]["upper"]) == ("1", "2")
+    move = ctl.json("alert", "create", "BTC-USD", "moving_down_pct", "50", "15m")
+    assert (move["condition"]["amount"], move["condition"]["window"]) == ("50", "15m")
+    listed = {alert["id"] for alert in ctl.json("alert", "list", "BTC-USD")["alerts"]}
+    assert listed == {made["id"], channel["id"], move["id"]}
+    assert [a["id"] for a in ctl.json("alert", "ls", "--tag", "t")["alerts"]] == [made["id"]]
+    text = ctl.run("alert", "show", made["id"])
+    assert "crossing_up 999999" in text and "armed" in text and "far" in text, text
+    assert ctl.json("alert", "pause", made["id"])["state"] == "paused"
+    assert "paused" in ctl.run("alert", "list", "--state", "paused")
+    assert ctl.json("alert", "resume", made["id"])["state"] == "armed"
+    assert "no channels" in ctl.run("alert", "test", made["id"], code=1)
+    ctl.run("alert", "cancel", channel["id"])
+    ctl.run("alert", "rm", move["id"])
+    assert "alert list" in ctl.run("alert", "show", move["id"], code=1)
+    assert [a["id"] for a in ctl.json("alert", "list")["alerts"]] == [made["id"]]
+    assert "/condition/level" in ctl.run("alert", "create", "BTC-USD", "crossing_up", "x", code=1)
+    assert "LOWER UPPER" in ctl.run("alert", "create", "BTC-USD", "inside_channel", "1", code=2)
+    assert "none of" in ctl.run("alert", "explode", "x", code=2)
+    ctl.run("alert", "rm", made["id"])
+    assert ctl.json("dlq", "list")["deliveries"] == [] and ctl.json("dlq", "replay")["replayed"] == 0
+    assert "0 sent again" in ctl.run("dlq", "replay")
+    ctl.run("dlq", "replay", "123", code=1)
+    ctl.run("config", "check", engine.config)
+    bad = engine.folder / "bad.yaml"
+    bad.write_text("nonsense: 1\n")
+    assert "nonsense" in ctl.run("config", "check", bad, code=1)
+    print("ok alerts, dlq, config")
 
 
 def check_import(engine, ctl, folder, live, past):
@@ -136,7 +188,7 @@ def check_refusals(engine, ctl, folder):
     assert "cannot be read" in ctl.run("import", "ticks", folder / "none.csv", "--symbol", "BTC-USD", code=1)
     assert "--help" in ctl.run("nonsense", code=2) and "pxctl import" in ctl.run("import", "ticks", code=2)
     assert "Is the engine running" in ctl.run("--url", "http://127.0.0.1:1", "status", code=1)
-    for command in ("price", "watch", "candles", "ticks", "status", "export", "import"):
+    for command in ("price", "watch", "candles", "ticks", "status", "export", "import", "alert", "dlq", "feed", "top", "config"):
         assert f"pxctl {command}" in ctl.run(command, "--help")
     print("ok refusals")
 
@@ -161,6 +213,8 @@ def main():
             if time_ns > midnight - 20 * 60 * S:
                 break
         check_looks(ctl, live)
+        check_watch(ctl, feed, live, dice)
+        check_alerts(engine, ctl)
         both = check_import(engine, ctl, folder, live, past)
         check_copy(engine, ctl, folder, both)
         check_refusals(engine, ctl, folder)

@@ -47,14 +47,16 @@ void pxi_reply_free(struct pxi_reply *reply)
     memset(reply, 0, sizeof *reply);
 }
 
-static struct curl_slist *headers_of(const struct pxi_call *call, const char *accept)
+/* What is sent is JSON, or a table that is imported. */
+static struct curl_slist *headers_of(const struct pxi_call *call, const char *accept, const char *body)
 {
     char line[300];
     struct curl_slist *headers = curl_slist_append(NULL, "Expect:");
 
     snprintf(line, sizeof line, "Accept: %s", accept);
     headers = curl_slist_append(headers, line);
-    headers = curl_slist_append(headers, "Content-Type: text/csv");
+    if (body && *body)
+        headers = curl_slist_append(headers, *body == '{' ? "Content-Type: application/json" : "Content-Type: text/csv");
     if (call->key && *call->key) {
         snprintf(line, sizeof line, "X-API-Key: %s", call->key);
         headers = curl_slist_append(headers, line);
@@ -66,7 +68,7 @@ static CURLcode ask_once(CURL *curl, const struct pxi_call *call, const char *me
                          const char *body, size_t body_len, struct pxi_reply *reply)
 {
     char url[2048];
-    struct curl_slist *headers = headers_of(call, accept);
+    struct curl_slist *headers = headers_of(call, accept, body);
     size_t len = strlen(call->url);
 
     snprintf(url, sizeof url, "%.*s%s", (int)(len > 0 && call->url[len - 1] == '/' ? len - 1 : len), call->url, path);
@@ -85,6 +87,8 @@ static CURLcode ask_once(CURL *curl, const struct pxi_call *call, const char *me
     if (strcmp(method, "POST") == 0) {
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body_len);
+    } else if (strcmp(method, "GET") != 0) {
+        curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
     }
     CURLcode code = curl_easy_perform(curl);
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &reply->status);
@@ -122,6 +126,8 @@ static const char *advice(const struct pxi_call *call, long status)
         return call->key && *call->key ? "; is the key of this engine?" : "; give a key with --key or $PXCTL_KEY";
     if (status == 403)
         return "; make a key with it: pxengine key add --data DIR --scopes admin";
+    if (status == 404 && strcmp(call->command->name, "alert") == 0)
+        return "; `pxctl alert list` tells those that there are";
     if (status == 404)
         return "; the symbols that there are: curl URL/api/v1/assets";
     return "";

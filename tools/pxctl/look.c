@@ -13,14 +13,14 @@ static int fetch(struct pxi_call *call, const char *path, const char *accept, st
     return reply->status == 200 ? PXI_OK : pxi_refused(call, reply);
 }
 
-static const char *text_of(const json_t *object, const char *name)
+const char *pxi_text_of(const json_t *object, const char *name)
 {
     const char *text = json_string_value(json_object_get(object, name));
 
-    return text ? text : "-";
+    return text && *text ? text : "-";
 }
 
-/* ---- price, watch ---- */
+/* ---- price, and watch by looking ---- */
 
 static void list_path(struct pxi_call *call, char *path)
 {
@@ -36,8 +36,8 @@ static void print_price(const json_t *price)
 {
     const json_t *minutes = json_object_get(json_object_get(price, "averages"), "5m");
 
-    printf("%-12s %16s  bid %s ask %s  5m twap %s  %s  %lld ms%s\n", text_of(price, "symbol"), text_of(price, "price"),
-           text_of(price, "bid"), text_of(price, "ask"), text_of(minutes, "twap"), text_of(price, "venue"),
+    printf("%-12s %16s  bid %s ask %s  5m twap %s  %s  %lld ms%s\n", pxi_text_of(price, "symbol"), pxi_text_of(price, "price"),
+           pxi_text_of(price, "bid"), pxi_text_of(price, "ask"), pxi_text_of(minutes, "twap"), pxi_text_of(price, "venue"),
            (long long)json_integer_value(json_object_get(price, "age_ms")),
            json_is_true(json_object_get(price, "stale")) ? "  STALE" : "");
 }
@@ -89,7 +89,7 @@ static void print_moved(const struct pxi_call *call, const json_t *root, long lo
     fflush(stdout);
 }
 
-int pxi_watch(struct pxi_call *call)
+int pxi_watch_looking(struct pxi_call *call)
 {
     const char *count = pxi_option(call, "--count"), *every = pxi_option(call, "--every");
     long left = count ? strtol(count, NULL, 10) : -1, pause_ms = every ? strtol(every, NULL, 10) : 500;
@@ -122,7 +122,7 @@ static void print_workers(const json_t *root)
     size_t i;
 
     json_array_foreach(json_object_get(root, "workers"), i, worker) {
-        printf("  %-12s pid %-8lld restarts %lld\n", text_of(worker, "role"),
+        printf("  %-12s pid %-8lld restarts %lld\n", pxi_text_of(worker, "role"),
                (long long)json_integer_value(json_object_get(worker, "pid")),
                (long long)json_integer_value(json_object_get(worker, "restarts")));
     }
@@ -138,9 +138,9 @@ int pxi_status(struct pxi_call *call)
     } else if (!error) {
         json_t *root = json_loadb(reply.body, reply.len, 0, NULL);
 
-        printf("%s  version %s  epoch %s\n", text_of(root, "state"), text_of(root, "version"), text_of(root, "epoch"));
+        printf("%s  version %s  epoch %s\n", pxi_text_of(root, "state"), pxi_text_of(root, "version"), pxi_text_of(root, "epoch"));
         print_workers(root);
-        if (strcmp(text_of(root, "state"), "ready") != 0)
+        if (strcmp(pxi_text_of(root, "state"), "ready") != 0)
             error = PXI_FAILED;
         json_decref(root);
     }

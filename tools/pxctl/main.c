@@ -8,7 +8,7 @@
 #define DEFAULT_URL "http://127.0.0.1:8080"
 
 static const struct pxi_option watch_options[] = {{"--count", "N", "end after N lines"},
-                                                  {"--every", "MS", "look so often (default 500)"},
+                                                  {"--every", "MS", "look so often, instead of being told of each move"},
                                                   {NULL, NULL, NULL}};
 #define RANGE_OPTIONS                                                                                                  \
     {"--start", "TIME", "from this time on, oldest first"}, {"--end", "TIME", "before this time"},                     \
@@ -30,12 +30,32 @@ static const struct pxi_option export_options[] = {
 static const struct pxi_option import_options[] = {{"--symbol", "SYMBOL", "whose history it is; must be given"},
                                                    {"--interval", "I", "of candles: 1m 5m 1h 1d (default 1m)"},
                                                    {NULL, NULL, NULL}};
+static const struct pxi_option alert_options[] = {
+    {"--source", "S", "create: last bid ask mid twap_1m twap_5m twap_15m (default last)"},
+    {"--frequency", "F", "create: once every_time once_per_minute (default once)"},
+    {"--cooldown", "TIME", "create: silence after a fire, like 60s"},
+    {"--channel", "ID", "create: where fires are told besides the stream"},
+    {"--name", "TEXT", "create"},
+    {"--message", "TEXT", "create: what a fire says; {{ticker}} {{price}} {{level}} are filled in"},
+    {"--expires", "TIME", "create: RFC 3339"},
+    {"--tag", "TAG", "create, or list those that have it"},
+    {"--state", "STATE", "list: armed waiting cooling paused fired expired"},
+    {"--limit", "N", "list: at most so many"},
+    {NULL, NULL, NULL}};
+static const struct pxi_option dlq_options[] = {{"--state", "STATE", "list: dead failed pending delivered (default dead)"},
+                                                {"--limit", "N", "list: at most so many"},
+                                                {NULL, NULL, NULL}};
+static const struct pxi_option top_options[] = {{"--count", "N", "end after N lines"},
+                                                {"--every", "MS", "a line so often (default 1000)"},
+                                                {NULL, NULL, NULL}};
 static const struct pxi_option no_options[] = {{NULL, NULL, NULL}};
 
 const struct pxi_command pxi_commands[] = {
     {"price", "SYMBOL...", "the latest price, with its age and averages",
      "  pxctl price BTC-USD ETH-USD\n  pxctl -o json price BTC-USD | jq -r .prices[0].price\n", 1, 500, no_options, pxi_price},
-    {"watch", "SYMBOL...", "a line whenever a price moves, until Ctrl-C", "  pxctl watch BTC-USD\n", 1, 500, watch_options, pxi_watch},
+    {"watch", "SYMBOL...", "a line whenever a price moves, until Ctrl-C",
+     "Moves are pushed, over the engine's WebSocket. With --every it is asked for the prices instead.\n\n"
+     "  pxctl watch BTC-USD\n  pxctl -o json watch BTC-USD ETH-USD | jq -r .last\n  pxctl watch BTC-USD --every 5000\n", 1, 500, watch_options, pxi_watch},
     {"candles", "SYMBOL", "open, high, low, close, volume of intervals",
      "The newest ones, or those of a range. TIME is RFC 3339 or an integer since the epoch.\n\n"
      "  pxctl candles BTC-USD --interval 1h --limit 24\n"
@@ -55,6 +75,26 @@ const struct pxi_command pxi_commands[] = {
      "  pxctl import ticks btc.csv --symbol BTC-USD\n"
      "  pxctl import candles days.csv --symbol BTC-USD --interval 1d\n",
      2, 2, import_options, pxi_import},
+    {"alert", "create|list|show|cancel|... ...", "alerts of the key's owner",
+     "What follows an operator is what it wants: LEVEL, LOWER UPPER, AMOUNT WINDOW, or WINDOW. docs/alerts.md draws each of them.\n"
+     "create list show cancel pause resume rearm test: cancel deletes the alert for good; pause and resume keep it; test sends a fire that is marked as one.\n\n"
+     "  pxctl alert create BTC-USD crossing_up 70000 --name breakout --frequency every_time\n"
+     "  pxctl alert create BTC-USD exiting_channel 60000 70000\n"
+     "  pxctl alert create BTC-USD moving_down_pct 5 15m\n"
+     "  pxctl alert list BTC-USD --state armed\n"
+     "  pxctl alert show al_... ; pxctl alert pause al_... ; pxctl alert cancel al_...\n",
+     1, 5, alert_options, pxi_alert},
+    {"dlq", "list|replay [DELIVERY]", "notifications that were given up",
+     "replay without an id sends all dead ones again, under the ids that they had: a receiver that knows them takes none twice.\n\n"
+     "  pxctl dlq list\n  pxctl dlq replay\n  pxctl dlq replay 184\n",
+     1, 2, dlq_options, pxi_dlq},
+    {"feed", "", "connections to venues: live or stale, how many assets are fresh",
+     "Ends with 1 if one of them is not live, so that a script can watch it.\n\n  pxctl feed || echo stale\n", 0, 0, no_options, pxi_feed},
+    {"top", "", "ticks, requests and processor time, once a second",
+     "Cores are the processor time of each process in the last line's second.\n\n  pxctl top\n  pxctl -o json top --count 5 --every 2000\n", 0, 0,
+     top_options, pxi_top},
+    {"config", "check FILE", "what is wrong with a configuration, before it is used",
+     "Asks no engine: pxengine itself reads the file.\n\n  pxctl config check /etc/pxengine/pxengine.yaml\n", 2, 2, no_options, pxi_config},
     {NULL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 

@@ -15,7 +15,7 @@ struct pxi_option {
     const char *name, *value, *help; /* "--start", "TIME" or NULL for a switch */
 };
 
-#define PXI_OPTIONS_MAX 8
+#define PXI_OPTIONS_MAX 16
 
 /* What the command line said. */
 struct pxi_call {
@@ -70,8 +70,17 @@ void pxi_path(char *to, size_t size, const char *base, const char *segment, ...)
 
 int pxi_price(struct pxi_call *call);
 int pxi_watch(struct pxi_call *call);
+int pxi_watch_looking(struct pxi_call *call); /* with --every */
 int pxi_status(struct pxi_call *call);
 int pxi_candles(struct pxi_call *call);
 int pxi_ticks(struct pxi_call *call);
 int pxi_export(struct pxi_call *call);
 int pxi_import(struct pxi_call *call);
+int pxi_alert(struct pxi_call *call);
+int pxi_dlq(struct pxi_call *call);
+int pxi_feed(struct pxi_call *call);
+int pxi_top(struct pxi_call *call);
+int pxi_config(struct pxi_call *call);
+
+/* look.c: the text of a member, "-" if it has none. */
+const char *pxi_text_of(const json_t *object, const char *name);
