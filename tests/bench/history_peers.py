@@ -168,6 +168,7 @@ class ClickHouse:
 class Postgres:
     """A server of its own on a unix socket, COPY in binary, a B-tree over asset and time, fsync as it comes."""
     live_batches = 400
+    preload = []
 
     def __init__(self, folder):
         import psycopg2
@@ -180,7 +181,7 @@ class Postgres:
             who = {"user": user.pw_uid, "group": user.pw_gid, "cwd": folder}
         subprocess.run([bins / "initdb", "-D", self.data, "-A", "trust", "-U", "bench"], check=True, stdout=subprocess.DEVNULL, **who)
         self.server = subprocess.Popen([bins / "postgres", "-D", self.data, "-k", folder, "-c", "listen_addresses=", "-c", "shared_buffers=512MB",
-                                        "-c", "max_wal_size=4GB", "-c", "jit=off"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
+                                        "-c", "max_wal_size=4GB", "-c", "jit=off", *self.preload], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **who)
         for _ in range(300):
             try:
                 self.db = psycopg2.connect(host=folder, user="bench", dbname="postgres")
@@ -246,6 +247,143 @@ class Postgres:
     def close(self):
         self.db.close()
         self.server.send_signal(signal.SIGINT)
+        self.server.wait(30)
+
+
+class Timescale(Postgres):
+    """PostgreSQL with the extension, where the server has it: a chunk a day, compressed by asset once it is settled."""
+
+    def __init__(self, folder):
+        self.preload = ["-c", "shared_preload_libraries=timescaledb", "-c", "timescaledb.telemetry_level=off", "-c", "max_worker_processes=16"]
+        super().__init__(folder)
+        self.run("CREATE EXTENSION timescaledb")
+        cursor = self.db.cursor()
+        cursor.execute("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'")
+        self.name = f"timescaledb {cursor.fetchone()[0]}"
+        self.db.commit()
+
+    def run(self, text):
+        self.db.cursor().execute(text)
+        self.db.commit()
+
+    def create(self):
+        self.run("CREATE TABLE ticks (asset int NOT NULL, time bigint NOT NULL, price bigint NOT NULL)")
+        self.run(f"SELECT create_hypertable('ticks', 'time', chunk_time_interval => {DAY_US}, create_default_indexes => false)")
+        self.run("CREATE INDEX ON ticks (asset, time)")
+        self.run("ALTER TABLE ticks SET (timescaledb.compress, timescaledb.compress_segmentby = 'asset', timescaledb.compress_orderby = 'time')")
+
+    def settle(self):
+        self.run("SELECT compress_chunk(c) FROM show_chunks('ticks') c")
+        self.db.autocommit = True
+        self.db.cursor().execute("VACUUM ANALYZE ticks")
+        self.db.cursor().execute("CHECKPOINT")
+
+    def size(self):
+        cursor = self.db.cursor()
+        cursor.execute("SELECT hypertable_size('ticks')")
+        return cursor.fetchone()[0]
+
+    def put_minutes(self, minutes):
+        import io
+        lines = "\n".join("\t".join(map(str, row)) for row in minutes[["asset", "time", "open", "high", "low", "close"]].tolist())
+        cursor = self.db.cursor()
+        cursor.execute("CREATE TABLE minutes (asset int NOT NULL, time bigint NOT NULL, open bigint, high bigint, low bigint, close bigint)")
+        cursor.execute(f"SELECT create_hypertable('minutes', 'time', chunk_time_interval => {DAY_US * 32}, create_default_indexes => false)")
+        cursor.copy_expert("COPY minutes FROM STDIN", io.StringIO(lines))
+        cursor.execute("CREATE INDEX ON minutes (asset, time)")
+        cursor.execute("ALTER TABLE minutes SET (timescaledb.compress, timescaledb.compress_segmentby = 'asset', timescaledb.compress_orderby = 'time')")
+        cursor.execute("SELECT compress_chunk(c) FROM show_chunks('minutes') c")
+        cursor.execute("VACUUM ANALYZE minutes")
+
+    def day(self, asset, start, end):
+        return self.ask("SELECT time_bucket(60000000::bigint, time) m, first(price, time), max(price), min(price), last(price, time), count(*) FROM ticks "
+                        f"WHERE asset = {asset} AND time >= {start} AND time < {end} GROUP BY m ORDER BY m")
+
+    def month(self, asset, start, end):
+        return self.ask("SELECT time_bucket(3600000000::bigint, time) h, first(open, time), max(high), min(low), last(close, time) FROM minutes "
+                        f"WHERE asset = {asset} AND time >= {start} AND time < {end} GROUP BY h ORDER BY h LIMIT 500")
+
+
+class RedisStreams:
+    """A stream an asset, over a unix socket, pipelined; its log is synced every second. It knows no candles: a chart is all of its ticks,
+    handed out and not made into anything. Bytes are those of its memory."""
+    live_batches = 400
+
+    def __init__(self, folder):
+        self.path = f"{folder}/redis.sock"
+        self.server = subprocess.Popen(["redis-server", "--port", "0", "--unixsocket", self.path, "--dir", folder, "--save", "", "--appendonly", "yes",
+                                        "--appendfsync", "everysec"], stdout=subprocess.DEVNULL)
+        self.link = socket.socket(socket.AF_UNIX)
+        for _ in range(300):
+            try:
+                self.link.connect(self.path)
+                break
+            except OSError:
+                time.sleep(0.1)
+        version = subprocess.check_output(["redis-server", "--version"], text=True).split("v=")[1].split()[0]
+        self.name, self.cpu = f"redis streams {version}", lambda: tree_cpu(self.server.pid)
+        self.empty = self.memory()
+
+    def call(self, data, answers):
+        """Sends commands and reads so many answers of one line and a value."""
+        import threading
+        sender = threading.Thread(target=self.link.sendall, args=(data,))
+        sender.start()
+        lines = 0
+        while lines < 2 * answers:
+            lines += self.link.recv(1 << 20).count(b"\n")
+        sender.join()
+
+    def memory(self):
+        self.link.sendall(b"INFO memory\r\n")
+        data = b""
+        while b"used_memory:" not in data or not data.endswith(b"\r\n"):
+            data += self.link.recv(1 << 16)
+        return int(data.partition(b"used_memory:")[2].split()[0])
+
+    def create(self):
+        pass
+
+    @staticmethod
+    def command(*words):
+        return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+    def prepare(self, ticks):
+        rows = zip(ticks["asset"].tolist(), ticks["time"].tolist(), ticks["price"].tolist())
+        return b"".join(self.command(b"XADD", b"t:%d" % a, b"%d-*" % t, b"p", b"%d" % p) for a, t, p in rows), len(ticks)
+
+    def put(self, data):
+        self.call(*data)
+
+    def settle(self):
+        pass
+
+    def size(self):
+        return self.memory() - self.empty
+
+    def put_minutes(self, minutes):
+        rows = minutes[["asset", "time", "open", "high", "low", "close"]].tolist()
+        for at in range(0, len(rows), 10000):
+            part = rows[at:at + 10000]
+            self.call(b"".join(self.command(b"XADD", b"m:%d" % a, b"%d-*" % t, b"o", b"%d" % o, b"h", b"%d" % h, b"l", b"%d" % l, b"c", b"%d" % c)
+                               for a, t, o, h, l, c in part), len(part))
+
+    def read(self, key, start, end):
+        self.link.sendall(self.command(b"XRANGE", key, b"%d" % start, b"%d" % (end - 1)) + b"PING\r\n")
+        data = [self.link.recv(1 << 20)]
+        while not (b"".join(data[-2:])).endswith(b"+PONG\r\n"):
+            data.append(self.link.recv(1 << 20))
+        return int(data[0][1:data[0].index(b"\r")])
+
+    def day(self, asset, start, end):
+        return self.read(b"t:%d" % asset, start, end)
+
+    def month(self, asset, start, end):
+        return self.read(b"m:%d" % asset, start, end)
+
+    def close(self):
+        self.link.close()
+        self.server.terminate()
         self.server.wait(30)
 
 
@@ -322,7 +460,7 @@ class Influx:
         self.server.wait(30)
 
 
-PEERS = {"duckdb": DuckDB, "clickhouse": ClickHouse, "postgresql": Postgres, "influxdb": Influx}
+PEERS = {"duckdb": DuckDB, "clickhouse": ClickHouse, "postgresql": Postgres, "timescaledb": Timescale, "redis": RedisStreams, "influxdb": Influx}
 
 
 def spent(peer, work):
