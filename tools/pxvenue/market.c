@@ -159,23 +159,39 @@ static enum pxi_fate send_trade(struct pxi_market *market, uint32_t index, const
     return fate;
 }
 
+static void write_quote(struct pxi_market *market, uint32_t index, const struct pxi_quote *quote)
+{
+    char text[PXI_UNITS][PXI_MESSAGE_SIZE];
+    struct pxi_pen pens[PXI_UNITS] = {{text[0], 0, sizeof(text[0])}, {text[1], 0, sizeof(text[1])}};
+    enum pxi_fate fate;
+
+    market->setup.dialect->quote(&pens[PXI_UNIT_MS], quote, PXI_UNIT_MS);
+    send_texts(market, index * 2 + 1, PXI_FRAME_QUOTE, pens, &fate);
+}
+
+void pxi_market_quote(struct pxi_market *market, uint32_t index, struct px_text bid, struct px_text ask, struct px_text size)
+{
+    struct asset *asset = &market->assets[index];
+    struct pxi_quote quote = {.symbol = &asset->symbol, .id = ++asset->trades, .time = px_wall_now(), .last = bid, .last_size = size,
+                              .bid = bid, .ask = ask, .bid_size = size, .ask_size = size};
+
+    write_quote(market, index, &quote);
+}
+
 static void send_quote(struct pxi_market *market, uint32_t index, const struct pxi_trade *trade, uint64_t lots)
 {
     const struct asset *asset = &market->assets[index];
-    char numbers[4][PX_DECIMAL_SIZE], text[PXI_UNITS][PXI_MESSAGE_SIZE];
-    struct pxi_pen pens[PXI_UNITS] = {{text[0], 0, sizeof(text[0])}, {text[1], 0, sizeof(text[1])}};
+    char numbers[4][PX_DECIMAL_SIZE];
     int64_t bid = asset->price - (trade->seller_took ? 0 : 1); /* who sells hits the bid, who buys lifts the ask */
     struct pxi_quote quote = {
         .symbol = &asset->symbol, .id = trade->id, .time = trade->time, .last = trade->price, .last_size = trade->size};
-    enum pxi_fate fate;
 
     bid = PX_MAX(bid, 1);
     quote.bid = write_decimal(market, bid * asset->tick, asset->scale, numbers[0]);
     quote.ask = write_decimal(market, (bid + 1) * asset->tick, asset->scale, numbers[1]);
     quote.bid_size = write_decimal(market, (int64_t)(lots % 977 + 1) * asset->lot, asset->size_scale, numbers[2]);
     quote.ask_size = write_decimal(market, (int64_t)(lots / 977 % 991 + 1) * asset->lot, asset->size_scale, numbers[3]);
-    market->setup.dialect->quote(&pens[PXI_UNIT_MS], &quote, PXI_UNIT_MS);
-    send_texts(market, index * 2 + 1, PXI_FRAME_QUOTE, pens, &fate);
+    write_quote(market, index, &quote);
 }
 
 static void write_journal(struct pxi_market *market, const struct pxi_trade *trade, enum pxi_fate fate)

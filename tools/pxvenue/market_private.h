@@ -45,3 +45,6 @@ int pxi_market_find(const struct pxi_market *market, struct px_text symbol, uint
 
 /* Sends one trade with these texts as they are, even when they are no decimals, and its quote where quotes are on. */
 void pxi_market_trade(struct pxi_market *market, uint32_t asset, struct px_text price, struct px_text size, bool quote);
+
+/* Sends one quote with these texts as they are; `size` is that of both sides. */
+void pxi_market_quote(struct pxi_market *market, uint32_t asset, struct px_text bid, struct px_text ask, struct px_text size);

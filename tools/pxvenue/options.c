@@ -177,7 +177,7 @@ static const struct row rows[] = {
     {"rate", "N|N/M", read_rate, 0, "trades per asset: N a second, or N in M seconds (default 1)"},
     {"ticks", "N", read_u64, AT(ticks), "end after N trades in all"},
     {"no-quotes", NULL, read_switch, AT(no_quotes), "trades only, without the best bid and ask after each"},
-    {"script", "FILE", read_text, AT(script), "these trades and no others: lines <delay_ms> <symbol> <price> <size>"},
+    {"script", "FILE", read_text, AT(script), "these trades and no others: lines <delay_ms> <symbol> <price, or bid/ask> <size>"},
     {"dialect", "NAME", read_text, AT(dialect), "binance, coinbase or kraken (version 2) (default binance)"},
     {"time-unit", "ms|us", read_unit, 0, "unit of Binance's times (default ms; ?timeUnit=MICROSECOND asks for us)"},
     {"list", NULL, read_switch, AT(list), "print symbol, BASE-QUOTE, decimals, size decimals, tick, price; and end"},

@@ -120,6 +120,18 @@ const char *pxi_script_symbols(const struct pxi_script *script, uint32_t *countp
     return script->symbols;
 }
 
+/* A price with a slash in it is a bid and an ask. */
+static void send_line(struct pxi_script *script, const struct line *line)
+{
+    size_t bid = strcspn(line->price, "/");
+
+    if (line->price[bid])
+        pxi_market_quote(script->market, line->asset, (struct px_text){line->price, bid}, px_text_of(line->price + bid + 1),
+                         px_text_of(line->size));
+    else
+        pxi_market_trade(script->market, line->asset, px_text_of(line->price), px_text_of(line->size), false);
+}
+
 static int64_t pump(struct pxi_source *source, px_mono now)
 {
     struct pxi_script *script = (struct pxi_script *)source;
@@ -130,8 +142,7 @@ static int64_t pump(struct pxi_source *source, px_mono now)
         script->due = now.ns + script->lines[0].delay_ms * PX_NS_PER_MS;
     }
     for (; slice > 0 && script->next < script->count && script->due <= now.ns; slice--) {
-        const struct line *line = &script->lines[script->next++];
-        pxi_market_trade(script->market, line->asset, px_text_of(line->price), px_text_of(line->size), false);
+        send_line(script, &script->lines[script->next++]);
         if (script->next < script->count)
             script->due += script->lines[script->next].delay_ms * PX_NS_PER_MS;
     }
