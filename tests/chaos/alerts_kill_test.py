@@ -10,6 +10,7 @@ every one of them is in exactly one delivery, every delivery arrives, and arrive
 """
 import argparse
 import collections
+import copy
 import datetime
 import heapq
 import http.server
@@ -43,7 +44,9 @@ def microseconds(text):
 
 
 def whole(text):
-    return int(Decimal(text) * STEP)
+    """Averages have more decimals than prices."""
+    value = Decimal(text) * STEP
+    return int(value) if value == int(value) else value
 
 
 def text_of(price):
@@ -90,6 +93,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 # ---- the clients ----
 
+# What is not stored tick by tick cannot be judged to the last fire; each fire by itself can.
+OTHER_SOURCES = ["bid", "ask", "mid", "twap_1m", "close"]
+
+
 class Alert:
     def __init__(self, symbol, rule, body, later):
         self.id, self.symbol, self.rule, self.body, self.later, self.requests = None, symbol, rule, body, later, []
@@ -101,7 +108,8 @@ class Alert:
 
 
 class Clients:
-    """Some threads that make alerts near the price, and pause, resume and delete them; a request is repeated until it is answered."""
+    """Some threads that make alerts near the price, singly and in batches, and pause, resume, change and delete them; a request is repeated
+    until it is answered."""
 
     def __init__(self, engine, symbols, channels, seed, rate, threads=4):
         self.engine, self.symbols, self.channels, self.rate = engine, symbols, channels, rate / threads
@@ -140,22 +148,38 @@ class Clients:
             time.sleep(0.05)
         return None
 
+    def condition(self, dice, price, op):
+        """As the oracle knows it."""
+        near = lambda most: max(price + price * dice.randint(-most, most) // 1000000 // 10 * 10, 10)
+        if op not in CHANNELS:
+            return {"level": near(800)}
+        lower = near(600)
+        return {"lower": lower, "upper": lower + price * dice.randint(100, 800) // 1000000 + 10}
+
+    def several(self, dice, price):
+        """All of two to four, with at most one crossing: two of them seldom come true in one step."""
+        ops = [dice.choice(CROSSINGS + LEVELS * 2 + CHANNELS)] + dice.choices(LEVELS + CHANNELS[2:], k=dice.randint(1, 3))
+        given = [self.condition(dice, price, op) for op in ops]
+        bodies = [{"op": op, **{name: text_of(value) for name, value in g.items()}} for op, g in zip(ops, given)]
+        return bodies, [alerts_oracle.Rule(op, **g) for op, g in zip(ops, given)]
+
     def make(self, dice):
         symbol = dice.choice(self.symbols)
         price = self.prices.get(symbol)
         if not price:
             return None
-        near = lambda most: max(price + price * dice.randint(-most, most) // 1000000 // 10 * 10, 10)
         op = dice.choice(CROSSINGS * 3 + LEVELS * 2 + CHANNELS * 2)
-        body = {"symbol": symbol, "condition": {"op": op}, "frequency": "every_time"}
-        given = {}
-        if op in CHANNELS:
-            given["lower"] = near(600)
-            given["upper"] = given["lower"] + price * dice.randint(100, 800) // 1000000 + 10
+        body = {"symbol": symbol, "frequency": "every_time"}
+        given, several = self.condition(dice, price, op), None
+        source = dice.choice(OTHER_SOURCES) if dice.random() < 0.15 else "last"
+        if source == "last" and dice.random() < 0.2:
+            body["all_of"], several = self.several(dice, price)
+            given = {}
         else:
-            given["level"] = near(800)
-        body["condition"].update({name: text_of(value) for name, value in given.items()})
-        if dice.random() < 0.5:
+            body["condition"] = {"op": op, "source": source, **{name: text_of(value) for name, value in given.items()}}
+        if source == "close":
+            body["bar"] = "1m"
+        if not several and dice.random() < 0.5:
             room = (given["upper"] - given["lower"]) // 2 if op in ("exiting_channel", "outside_channel") else price
             given["hysteresis"] = min(price * dice.randint(20, 600) // 1000000 + 1, room)
             body["hysteresis"] = {"abs": text_of(given["hysteresis"])}
@@ -176,30 +200,73 @@ class Clients:
             for verb in ("pause", "resume") * dice.randint(1, 3):
                 at += dice.uniform(0.2, 6)
                 later.append((at, verb))
+        elif kind >= 0.7 or dice.random() < 0.2:
+            for _ in range(dice.randint(0, 3)):
+                at += dice.uniform(0.2, 6)
+                later.append((at, "patch"))
+        if 0.45 <= kind < 0.5 and later:
+            later.insert(dice.randint(1, len(later)), (later[0][0], "patch"))  # while it is paused, too
+            later = [(when, verb) for (when, _), (_, verb) in zip(sorted(later), later)]
         if dice.random() < 0.8:
             later.append((at + dice.uniform(2, 60), "delete"))
-        return Alert(symbol, alerts_oracle.Rule(op, **given), body, later)
+        rule = alerts_oracle.AllOf(several, **given) if several else alerts_oracle.Rule(op, **given)
+        rule.source = source
+        return Alert(symbol, rule, body, later)
 
     def create(self, dice):
-        alert = self.make(dice)
-        if not alert:
+        """Those that are there."""
+        count = dice.randint(2, 8) if dice.random() < 0.15 else 1
+        alerts = [alert for alert in (self.make(dice) for _ in range(count)) if alert]
+        if not alerts:
             time.sleep(0.1)
-            return None
-        request = alert.request("create")
+            return []
+        requests = [alert.request("create") for alert in alerts]
         with self.lock:
-            self.alerts.append(alert)
-        answer = self.until_answered("POST", "/api/v1/alerts", alert.body, (200, 201),
-                                     {"Idempotency-Key": uuid.UUID(int=dice.getrandbits(128)).hex})
-        if not answer:
-            return None
-        request["acked"] = int(time.time() * 1e6)
-        alert.id = answer["id"]
-        return alert
+            self.alerts += alerts
+        key = {"Idempotency-Key": uuid.UUID(int=dice.getrandbits(128)).hex}
+        if len(alerts) == 1:
+            answer = self.until_answered("POST", "/api/v1/alerts", alerts[0].body, (200, 201), key)
+            rows = [{"status": 201, "alert": answer}] if answer else []
+        else:
+            answer = self.until_answered("POST", "/api/v1/alerts:batch", {"alerts": [alert.body for alert in alerts]}, (207,), key)
+            rows = answer["results"] if answer else []
+        acked = int(time.time() * 1e6)
+        for alert, request, row in zip(alerts, requests, rows):
+            if row["status"] not in (200, 201):
+                self.errors.append(("batch", alert.body, row))
+                return []
+            request["acked"], alert.id = acked, row["alert"]["id"]
+        return alerts if rows else []
 
-    def go_on(self, alert, verb):
-        request = alert.request(verb)
-        method, path, good = ("DELETE", "", (200, 204, 404)) if verb == "delete" else ("POST", f":{verb}", (200,))
-        if self.until_answered(method, f"/api/v1/alerts/{alert.id}{path}", None if verb == "delete" else b"", good) is not None:
+    def patch(self, alert, dice):
+        """Another rule of the same kind; what it may not change stays."""
+        price, old = self.prices[alert.symbol], alert.requests[-1].get("rule") or next(
+            (request["rule"] for request in reversed(alert.requests) if "rule" in request), alert.rule)
+        rule = copy.copy(old)
+        if "all_of" in alert.body:
+            body, conditions = self.several(dice, price)
+            rule.__init__(conditions, frequency=old.frequency, cooldown=old.cooldown, max_fires=old.max_fires)
+            change = {"all_of": body}
+        else:
+            rule.__dict__.update(self.condition(dice, price, rule.op))
+            names = ("lower", "upper") if rule.op in CHANNELS else ("level",)
+            change = {"condition": {name: text_of(getattr(rule, name)) for name in names}}
+            if rule.op in ("exiting_channel", "outside_channel") and rule.h > (rule.upper - rule.lower) // 2:
+                rule.h = (rule.upper - rule.lower) // 2
+                change["hysteresis"] = {"abs": text_of(rule.h)}
+        rule.source = old.source
+        return rule, change
+
+    def go_on(self, alert, verb, dice):
+        if verb == "patch":
+            rule, body = self.patch(alert, dice)
+            request = alert.request(verb)
+            request["rule"] = rule
+            method, path, good = "PATCH", "", (200,)
+        else:
+            request, body = alert.request(verb), None if verb == "delete" else b""
+            method, path, good = ("DELETE", "", (200, 204, 404)) if verb == "delete" else ("POST", f":{verb}", (200,))
+        if self.until_answered(method, f"/api/v1/alerts/{alert.id}{path}", body, good) is not None:
             request["acked"] = int(time.time() * 1e6)
 
     def run(self, dice):
@@ -209,17 +276,19 @@ class Clients:
                 self.look()
             except (OSError, ValueError, KeyError):
                 pass
-            alert = None
+            alerts = []
             if queue and queue[0][0] <= time.monotonic():
                 _, _, alert = heapq.heappop(queue)
-                self.go_on(alert, alert.later.pop(0)[1])
+                self.go_on(alert, alert.later.pop(0)[1], dice)
+                alerts = [alert]
             elif next_at <= time.monotonic():
-                next_at += dice.expovariate(self.rate)
-                alert = self.create(dice)
+                alerts = self.create(dice)
+                next_at += dice.expovariate(self.rate) * max(len(alerts), 1)
             else:
                 time.sleep(0.005)
-            if alert and alert.later:
-                heapq.heappush(queue, (alert.later[0][0], next(order), alert))
+            for alert in alerts:
+                if alert.later:
+                    heapq.heappush(queue, (alert.later[0][0], next(order), alert))
 
 
 # ---- what must hold ----
@@ -237,7 +306,7 @@ def read_ticks(engine, symbol):
 
 
 def read_all(engine, clients, sink):
-    events = [{"alert": e["alert_id"], "fire": e["fire"], "price": whole(e["price"]), "prev": whole(e["prev"]), "late": e["late"],
+    events = [{"alert": e["alert_id"], "fire": e["fire"], "price": whole(e["price"]), "prev": None if e["prev"] is None else whole(e["prev"]), "late": e["late"],
                "time": microseconds(e["price_time"]), "seq": e["seq"]} for e in engine.events()]
     symbols = sorted({alert.symbol for alert in clients.alerts})
     return {"alerts": clients.alerts, "events": events, "ticks": {symbol: read_ticks(engine, symbol) for symbol in symbols},
@@ -278,6 +347,11 @@ def check_fires(data, downs):
         if alert.id:
             for request in alert.requests:
                 request["from"] = earliest(request, downs)
+            if alert.rule.source != "last":
+                why = alerts_oracle.explain_each(alert.rule, alert.requests, seen)
+                if why:
+                    wrong.append((alert.id, alert.body, alert.requests, why))
+                continue
             why, states = alerts_oracle.explain(alert.rule, alert.requests, seen, data["ticks"][alert.symbol])
             row = data["stored"].get(alert.id, {"state": None})
             state = "armed" if row["state"] == "cooling" and alert.rule.cooldown else row["state"]
@@ -316,6 +390,13 @@ def check_deliveries(data):
     assert not strange, f"told something that is not: {strange[:3]}"
     again = sum(len(got) - 1 for got in data["got"].values())
     return len(names), again, gathering
+
+
+def count_kinds(data):
+    fires = collections.Counter(event["alert"] for event in data["events"])
+    return {"several": sum(fires[a.id] for a in data["alerts"] if "all_of" in a.body),
+            "source": sum(fires[a.id] for a in data["alerts"] if a.rule.source != "last"),
+            "patch": sum(request["what"] == "patch" for a in data["alerts"] for request in a.requests)}
 
 
 # ---- the run ----
@@ -376,8 +457,7 @@ def main():
     assets = [f"symbol: {name}-USD, decimals: 8, size_decimals: 8, sources: {{venue: {name}USD}}" for name in names]
     extra = "evaluators: 2\nlimits: {requests_per_second: 100000, alerts_per_owner: 1000000}\nnotify: {allow_private: [127.0.0.0/8]}\n"
     sink = Sink(options.seed)
-    with harness.Venue("--assets", options.assets, "--prefix", "A", "--rate", options.rate, "--seed", options.seed, "--time-unit", "us",
-                       "--no-quotes") as venue, \
+    with harness.Venue("--assets", options.assets, "--prefix", "A", "--rate", options.rate, "--seed", options.seed, "--time-unit", "us") as venue, \
             harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\""], assets, extra=extra) as engine:
         harness.wait_for("prices flow", lambda: engine.metrics()["pxengine_trades_total"] > 3 * options.assets, 30)
         channels = [engine.request("POST", "/api/v1/channels", {"type": "webhook", "ttl": "24h", "url": f"http://127.0.0.1:{sink.server_port}/{i}"},
@@ -395,16 +475,18 @@ def main():
         venue.close()
         settle(engine, sink)
         lost = {name: value for name, value in engine.metrics().items() if "lost" in name and value}
-        data = read_all(engine, clients, sink)
+        data = {**read_all(engine, clients, sink), "downs": downs}
         if options.keep:
             pathlib.Path(options.keep).write_bytes(pickle.dumps(data))
         check_alerts(data)
         check_fires(data, downs)
         deliveries, again, gathering = check_deliveries(data)
+        kinds = count_kinds(data)
         print(f"ok {len(order)} kills in {took:.0f} s, slowest restart {slowest * 1000:.0f} ms; {len(data['alerts'])} alerts, "
               f"{sum(map(len, data['ticks'].values()))} ticks, {len(data['events'])} fires, {sum(e['late'] for e in data['events'])} of them late; "
+              f"fires of several conditions {kinds['several']}, of other sources {kinds['source']}, changes {kinds['patch']}; "
               f"{deliveries} deliveries, {again} told again, {gathering} gathering at the end; lost 0, missing 0, twice 0 {lost or ''}")
-        assert len(data["events"]) > 10 * options.kills, "too little happened to prove anything"
+        assert len(data["events"]) > 10 * options.kills and min(kinds.values()) > 0, "too little happened to prove anything"
     sink.shutdown()
 
 

@@ -1,8 +1,8 @@
 """What alerts have to do by their definitions: slow, obvious, and nothing of the engine's own code.
 
 A tick is (price, event time, receipt time), prices as whole numbers, times in microseconds, in the order of their numbers and without those
-that came late. An alert has a rule and a history of what was asked of it: create, pause, resume, delete, each between two ticks. Between which nobody outside
-knows: behind those received until `acked` at the latest, and before those received from `from` on at the earliest (the engine may have looked at
+that came late. An alert has a rule and a history of what was asked of it: create, pause, resume, patch (another rule), delete, each between two ticks. Between
+which nobody outside knows: behind those received until `acked` at the latest, and before those received from `from` on at the earliest (the engine may have looked at
 a tick a while after it came); so the oracle follows all of them side by side: the fires that were seen are right when one course explains them
 to the last, and every tick after an acknowledgement is judged without any freedom.
 """
@@ -24,9 +24,15 @@ class Rule:
                 "inside_channel": lambda: self.lower <= price <= self.upper,
                 "outside_channel": lambda: not self.lower <= price <= self.upper}[self.op]()
 
+    def waits_for(self):
+        return (self.op, self.level, self.lower, self.upper, self.h)
+
+    def of_level(self):
+        return self.op in LEVEL_OPS
+
     def demands(self, prev, price):
         """Is this step a fire, if the alert is armed?"""
-        if self.op in LEVEL_OPS:
+        if self.of_level():
             return self.true(price)
         if self.op.endswith("_channel"):
             was, now = self.lower <= prev <= self.upper, self.lower <= price <= self.upper
@@ -60,6 +66,38 @@ class Rule:
         return self.frequency == "once" or (self.max_fires is not None and fires >= self.max_fires)
 
 
+class AllOf(Rule):
+    """True when all are; a crossing is true at its step only, and with one among them it does not wait afterwards."""
+
+    def __init__(self, conditions, **more):
+        super().__init__(None, **more)
+        self.conditions = conditions
+        self.steps = any(not condition.of_level() for condition in conditions)
+
+    def waits_for(self):
+        return [condition.waits_for() for condition in self.conditions]
+
+    def of_level(self):
+        return not self.steps
+
+    def true(self, price):
+        return all(condition.true(price) for condition in self.conditions)
+
+    def demands(self, prev, price):
+        return all(condition.demands(prev, price) for condition in self.conditions)
+
+    def rearms(self, price):
+        return self.steps or not self.true(price)
+
+
+def rules_of(rule, requests):
+    """The rule in force when so many of the requests have been done."""
+    rules = [rule]
+    for request in requests:
+        rules.append(request.get("rule", rules[-1]))
+    return rules
+
+
 class Course:
     """One course of an alert: how many of the requests have been done, whether it waits, how many fires are explained."""
     __slots__ = ("done", "armed", "waiting", "fired_at", "fires")
@@ -89,7 +127,7 @@ def come_true(rule, course, price, now, event):
     return True
 
 
-def do(rule, course, request, events, ticks, at):
+def do(rule, before, course, request, events, ticks, at):
     """The next request, after tick `at`. None: what was seen says otherwise."""
     course = course.copy()
     course.done += 1
@@ -97,11 +135,13 @@ def do(rule, course, request, events, ticks, at):
         course.armed = False
         return course
     ended = course.fires > 0 and rule.is_last(course.fires)
-    if request["what"] == "resume" and ended:
+    if request["what"] == "resume" and ended or request["what"] == "patch" and not course.armed:
         return course
+    if request["what"] == "patch" and rule.waits_for() == before.waits_for():
+        return course  # nothing has changed, so nothing is armed anew
     course.armed, course.waiting = True, False
     price, time, _ = ticks[at]
-    if rule.op in LEVEL_OPS and rule.true(price):
+    if rule.of_level() and rule.true(price):
         event = events[course.fires] if course.fires < len(events) else None
         # the tick's time, or that of the one before when the alert came between the two halves of a tick
         if event and (event["price"] != price or event["time"] not in (time, ticks[max(at - 1, 0)][1])):
@@ -132,7 +172,7 @@ def unique(courses):
     return list({course.key(): course for course in courses}.values())
 
 
-def with_requests(rule, courses, requests, events, ticks, at):
+def with_requests(rules, courses, requests, events, ticks, at):
     """All courses that may be after tick `at` and before the next one."""
     received = ticks[at][2] if at >= 0 else 0
     coming = ticks[at + 1][2] if at + 1 < len(ticks) else INFINITY
@@ -142,40 +182,54 @@ def with_requests(rule, courses, requests, events, ticks, at):
         fresh = [after for course in fresh if course.done < len(requests)
                  for request in [requests[course.done]]
                  if at >= 0 and received <= request["acked"] and coming >= request["from"]
-                 for after in [do(rule, course, request, events, ticks, at)] if after is not None]
+                 for after in [do(rules[course.done + 1], rules[course.done], course, request, events, ticks, at)] if after is not None]
     return unique([c for c in found if c.done >= len(requests) or requests[c.done]["acked"] >= coming])
 
 
 def state_of(rule, course, requests):
     """As the API calls it; None: it is deleted."""
-    what = requests[course.done - 1]["what"]
-    if what == "delete":
+    if requests[course.done - 1]["what"] == "delete":
         return None
     if course.fires > 0 and rule.is_last(course.fires):
         return "fired"
-    return "paused" if what == "pause" else "waiting" if course.waiting else "armed"
+    return "paused" if not course.armed else "waiting" if course.waiting else "armed"
 
 
 def explain(rule, requests, events, ticks):
     """(why, states): why no course of the alert explains all that was seen, "" if one does, and the states in which those leave it. Events in the
     order of their numbers."""
+    rules = rules_of(rule, requests)
     begin = max(bisect.bisect_left(ticks, requests[0]["from"], key=lambda tick: tick[2]) - 1, 0)
-    courses = with_requests(rule, [Course()], requests, events, ticks, begin)
+    courses = with_requests(rules, [Course()], requests, events, ticks, begin)
     for at in range(begin + 1, len(ticks)):
         if not courses:
             return f"no course goes past tick {ticks[at - 1]}", set()
         prev, tick = ticks[at - 1][0], ticks[at]
         before = courses
-        courses = [after for course in courses for after in [hears(rule, course, prev, tick, events)] if after is not None]
+        courses = [after for course in courses for after in [hears(rules[course.done], course, prev, tick, events)] if after is not None]
         if not courses:
             seen = max(course.fires for course in before)
             return f"{seen} fires explained, then tick {tick} after {prev} demands one; seen next: {events[seen:seen + 1]}", set()
         if all(course.done == len(requests) and not course.armed for course in courses):
             break
         if len(courses) > 1 or courses[0].done < len(requests):
-            courses = with_requests(rule, courses, requests, events, ticks, at)
+            courses = with_requests(rules, courses, requests, events, ticks, at)
     courses = [course for course in courses if course.done == len(requests) or requests[course.done]["acked"] == INFINITY]
     explained = max((course.fires for course in courses), default=0)
     if explained < len(events):
         return f"{explained} fires explained of {len(events)}; then {events[explained:explained + 1]}", set()
     return ("" if courses else "no course does all that was asked"), {state_of(rule, c, requests) for c in courses if c.fires == len(events)}
+
+
+def explain_each(rule, requests, events):
+    """Why one of the fires cannot be, "" if all can: of a source whose values are not stored, each is judged by the two values that it tells."""
+    rules = {id(r): r for r in rules_of(rule, requests)}.values()
+    for i, event in enumerate(events):
+        before = events[i - 1] if i > 0 else None
+        if not any(r.demands(event["prev"], event["price"]) for r in rules if event["prev"] is not None or r.of_level()):
+            return f"{event} is no fire by any of its rules"
+        if before and (rule.is_last(i) or rule.held_back(before["time"], event["time"])):
+            return f"{event} after {before}, its number {i}"
+        if before and before["time"] == event["time"] and before["price"] == event["price"] and len(rules) == 1:
+            return f"{event} twice"
+    return ""
