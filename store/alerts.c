@@ -31,7 +31,7 @@ void pxi_number_put(struct px_alerts *alerts, const char *key, uint64_t value)
 static int open_families(struct px_alerts *alerts, const char *path)
 {
     static const char *const names[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
-                                         "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry"};
+                                         "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry", "tests"};
     struct pxi_family family[PXI_ALERTS_FAMILIES];
 
     _Static_assert(PX_COUNT_OF(names) == PXI_ALERTS_FAMILIES, "a name each");

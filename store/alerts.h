@@ -81,6 +81,10 @@ bool px_alerts_fires_room(const struct px_alerts *alerts);
  */
 int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_event *events, unsigned *countp, bool *morep);
 
+/* The event that such a fire of the alert would be, with its message; it has no number, and nothing is stored. */
+void px_alerts_would_fire(const struct px_alerts *alerts, const struct px_alert *alert, const struct px_fire *fire,
+                          struct px_alert_event *eventp);
+
 uint64_t px_alerts_eseq(const struct px_alerts *alerts); /* newest fire, the group under way included */
 uint64_t px_alerts_told(const struct px_alerts *alerts); /* newest told one, likewise */
 bool px_alerts_untold(const struct px_alerts *alerts, px_asset_id asset); /* rows of its alerts do not know yet of all their fires */

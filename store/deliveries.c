@@ -89,6 +89,8 @@ static void drop_oldest(struct px_alerts *alerts, uint64_t number)
     pxi_delete(&alerts->db, PXI_ALERTS_DELIVERIES, key + 8, 8);
     pxi_delete(&alerts->db, PXI_ALERTS_DUE, key, sizeof key);
     pxi_delete(&alerts->db, PXI_ALERTS_TOLD, told, sizeof told);
+    if (old.eseq == 0)
+        pxi_delete(&alerts->db, PXI_ALERTS_TESTS, key + 8, 8);
 }
 
 /* ---- made ---- */
@@ -111,7 +113,28 @@ void pxi_delivery_make(struct px_alerts *alerts, const struct px_channel *channe
     pxi_put(&alerts->db, PXI_ALERTS_META, "deliveries", 10, &alerts->deliveries, sizeof alerts->deliveries);
 }
 
-int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_alert_id id, struct px_delivery *madep)
+static void put_test(struct px_alerts *alerts, uint64_t number, const struct px_alert_event *event)
+{
+    const struct px_config *config = px_names_config(alerts->names);
+    uint8_t key[8], value[PXI_EVENT_MAX];
+
+    pxi_be64(key, number);
+    const char *symbol = event->fire.asset < config->asset_count ? config->assets[event->fire.asset].symbol : "";
+    pxi_put(&alerts->db, PXI_ALERTS_TESTS, key, sizeof key, value, pxi_event_encode(alerts, event, symbol, value));
+}
+
+static int get_test(const struct px_alerts *alerts, uint64_t number, struct px_alert_event *eventp)
+{
+    uint8_t key[8], value[PXI_EVENT_MAX];
+    size_t len;
+
+    pxi_be64(key, number);
+    int error = pxi_get(&alerts->db, PXI_ALERTS_TESTS, key, sizeof key, value, sizeof value, &len);
+    return error ? error : pxi_event_decode(alerts, value, len, eventp);
+}
+
+int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_alert_id id, const struct px_alert_event *event,
+                       struct px_delivery *madep)
 {
     struct px_channel channel;
 
@@ -122,7 +145,10 @@ int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_al
         return error;
     memset(madep, 0, sizeof *madep);
     madep->state = PX_DELIVERY_PENDING;
+    madep->alert = event ? event->fire.alert : (struct px_alert_id){0, 0};
     pxi_delivery_make(alerts, &channel, madep);
+    if (event)
+        put_test(alerts, madep->number, event);
     pxi_touch(alerts, pxi_delivery_touch_id(madep->number));
     return 0;
 }
@@ -234,6 +260,8 @@ static int fill_job(const struct px_alerts *alerts, struct px_job *job)
         return PX_E_NOT_FOUND;
     if (!error && job->delivery.eseq > 0)
         error = pxi_event_get(alerts, job->delivery.eseq, &job->event);
+    else if (!error && (job->delivery.alert.hi | job->delivery.alert.lo) != 0)
+        error = get_test(alerts, job->delivery.number, &job->event);
     return error ? error : fill_told(alerts, job);
 }
 

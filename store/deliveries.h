@@ -5,6 +5,7 @@
  *   channels    owner, id      ->  channel
  *   deliveries  number         ->  delivery with its attempts       the newest PX_DELIVERIES_MAX; older ones go as new ones come
  *   due         due, number    ->  (empty)                          those that are not delivered or dead; the leased ones apart
+ *   tests       number         ->  event that has not happened      of the tests of an alert
  *   told        owner, number  ->  (empty)                          an owner's list is one range
  *
  * Keeper only; what writes is for its main thread alone, what reads is for any thread.
@@ -36,8 +37,12 @@ int px_channels_list(const struct px_alerts *alerts, const char *owner, const st
 
 /* ---- deliveries ---- */
 
-/* A notification that no alert has caused. PX_E_NOT_FOUND: no such channel of this owner. */
-int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_alert_id channel, struct px_delivery *madep);
+/*
+ * A notification that no fire has caused; with `event`, what a fire of that alert would tell now (px_alerts_would_fire). PX_E_NOT_FOUND: no
+ * such channel of this owner.
+ */
+int px_deliveries_test(struct px_alerts *alerts, const char *owner, struct px_alert_id channel, const struct px_alert_event *event,
+                       struct px_delivery *madep);
 
 /* Takes a report into the group. One that is no news changes nothing. */
 int px_deliveries_report(struct px_alerts *alerts, const struct px_report *report);

@@ -49,7 +49,7 @@ struct px_attempt {
 struct px_delivery {
     uint64_t number;                   /* counts deliveries for ever, from 1; "dl_<number>" in text */
     uint64_t eseq;                     /* the fire; 0: a test, nothing has fired */
-    struct px_alert_id alert, channel; /* a test has no alert */
+    struct px_alert_id alert, channel; /* the test of a channel has no alert */
     uint32_t fire_number;
     uint32_t attempts; /* all of them; the last PX_ATTEMPTS_KEPT are kept */
     uint32_t tries;    /* those since it was made or replayed: each life has at least one, however long it had to wait */
@@ -101,7 +101,7 @@ struct px_told {
 /* What notify gets to send. */
 struct px_job {
     struct px_delivery delivery;
-    struct px_alert_event event; /* all zero for a test */
+    struct px_alert_event event; /* all zero for the test of a channel; of that of an alert, what a fire would tell */
     struct px_channel channel;
     uint32_t told_count;
     struct px_told told[PX_JOINED_MAX];

@@ -81,11 +81,35 @@ static void put_event(struct px_alerts *alerts, const struct px_alert_event *eve
     pxi_put(&alerts->db, PXI_ALERTS_MINE, key, sizeof key, id, sizeof id);
 }
 
+/* What its owner has said about it, once the fire stands in the event. */
+static void dress(const struct px_alerts *alerts, const struct px_alert *alert, struct px_alert_event *event)
+{
+    unsigned leg = 0;
+
+    event->count = 1;
+    event->scale = pxi_event_scale(alerts, event);
+    memcpy(event->owner, alert->owner, sizeof event->owner);
+    memcpy(event->name, alert->name, sizeof event->name);
+    for (unsigned i = 0; i < alert->rule.conditions; i++)
+        if (alert->rule.condition[i].op == event->op)
+            leg = i;
+    memcpy(event->level, alert->rule.condition[leg].level, sizeof event->level);
+    tell_in_words(alerts, alert, event);
+}
+
+void px_alerts_would_fire(const struct px_alerts *alerts, const struct px_alert *alert, const struct px_fire *fire,
+                          struct px_alert_event *eventp)
+{
+    memset(eventp, 0, sizeof *eventp);
+    eventp->fire = *fire;
+    eventp->op = alert->rule.condition[0].op;
+    dress(alerts, alert, eventp);
+}
+
 static void event_of(const struct px_alerts *alerts, uint64_t eseq, const struct outbox_row *row, const struct px_alert *alert,
                      struct px_alert_event *event)
 {
     px_asset_id asset = pxi_asset_of_number(alerts, row->asset_number);
-    unsigned leg = 0;
 
     memset(event, 0, sizeof *event);
     event->eseq = eseq;
@@ -103,15 +127,7 @@ static void event_of(const struct px_alerts *alerts, uint64_t eseq, const struct
     event->fire_number = row->fire_number;
     event->op = row->op;
     event->series = row->series;
-    event->count = 1;
-    event->scale = pxi_event_scale(alerts, event);
-    memcpy(event->owner, alert->owner, sizeof event->owner);
-    memcpy(event->name, alert->name, sizeof event->name);
-    for (unsigned i = 0; i < alert->rule.conditions; i++)
-        if (alert->rule.condition[i].op == row->op)
-            leg = i;
-    memcpy(event->level, alert->rule.condition[leg].level, sizeof event->level);
-    tell_in_words(alerts, alert, event);
+    dress(alerts, alert, event);
 }
 
 /* Brings the alert's row up to date and makes what tells of the fire. PX_E_AGAIN: the group has touched the alert. */

@@ -608,6 +608,17 @@ int px_reader_channel_test(struct px_reader *reader, const char *owner, struct p
     return ask_one(reader, PX_WIRE_CHANNEL_TEST, &request, madep, sizeof *madep, &again);
 }
 
+int px_reader_alert_test(struct px_reader *reader, const char *owner, struct px_alert_id alert, struct px_alert_id channel,
+                         struct px_delivery *madep)
+{
+    struct px_wire_request request;
+    bool again;
+
+    ask_about(&request, owner, alert);
+    request.channel.id = channel;
+    return ask_one(reader, PX_WIRE_ALERT_TEST, &request, madep, sizeof *madep, &again);
+}
+
 int px_reader_delivery_get(struct px_reader *reader, const char *owner, uint64_t number, struct px_delivery *deliveryp)
 {
     struct px_wire_request request;

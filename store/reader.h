@@ -185,6 +185,9 @@ int px_reader_channel_list(struct px_reader *reader, const char *owner, const st
                            struct px_channel *channels, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);
 
 /* Sends something that no alert has caused. A repeated call may send twice. */
+/* What a fire of the alert would tell the channel now. PX_E_NOT_FOUND: one of them is not there. */
+int px_reader_alert_test(struct px_reader *reader, const char *owner, struct px_alert_id alert, struct px_alert_id channel,
+                         struct px_delivery *madep);
 int px_reader_channel_test(struct px_reader *reader, const char *owner, struct px_alert_id id, struct px_delivery *madep);
 
 int px_reader_delivery_get(struct px_reader *reader, const char *owner, uint64_t number, struct px_delivery *deliveryp);

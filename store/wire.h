@@ -33,6 +33,7 @@
     X(CHANNEL_DELETE, char)                                                                                            \
     X(CHANNEL_LIST, struct px_channel)                                                                                 \
     X(CHANNEL_TEST, struct px_delivery)                                                                                \
+    X(ALERT_TEST, struct px_delivery)                                                                                  \
     X(DELIVERY_GET, struct px_delivery)                                                                                \
     X(DELIVERY_LIST, struct px_delivery)                                                                               \
     X(DELIVERY_REPLAY, struct px_delivery)                                                                             \

@@ -11,7 +11,7 @@
 
 bool pxi_is_notice(unsigned kind)
 {
-    return kind == PX_WIRE_CHANNEL_PUT || kind == PX_WIRE_CHANNEL_DELETE || kind == PX_WIRE_CHANNEL_TEST ||
+    return kind == PX_WIRE_CHANNEL_PUT || kind == PX_WIRE_CHANNEL_DELETE || kind == PX_WIRE_CHANNEL_TEST || kind == PX_WIRE_ALERT_TEST ||
            kind == PX_WIRE_DELIVERY_REPLAY || kind == PX_WIRE_DELIVERY_REPLAY_DEAD || kind == PX_WIRE_NOTIFY_TURN ||
            kind == PX_WIRE_SILENCE_PUT || kind == PX_WIRE_SILENCE_DELETE;
 }
@@ -132,6 +132,42 @@ static int replay_dead(struct pxi_keeper *keeper, struct pxi_task *task)
     return error;
 }
 
+/* As if it fired now, by the last price. */
+static struct px_fire fire_of_now(const struct pxi_keeper *keeper, const struct px_alert *alert)
+{
+    struct px_fire fire = {.alert = alert->id, .asset = alert->asset, .price = PX_PRICE_NONE, .prev = PX_PRICE_NONE, .matched_ns = px_wall_now()};
+    struct px_average_value average;
+    struct px_detail_value detail;
+    struct px_levels_value levels;
+
+    if (alert->asset >= keeper->history.assets)
+        return fire;
+    px_latch_read(px_shm_detail(keeper->shm, alert->asset), &detail);
+    px_latch_read(px_shm_average(keeper->shm, alert->asset), &average);
+    px_latch_read(px_shm_levels(keeper->shm, alert->asset), &levels);
+    fire.venue = (px_venue_id)detail.venue;
+    fire.price = fire.prev = levels.position > 0 ? levels.value[PX_SERIES_LAST] : PX_PRICE_NONE;
+    fire.time_ns = average.last_ns;
+    fire.recv_ns = detail.recv_ns;
+    return fire;
+}
+
+static int test_alert(struct pxi_keeper *keeper, struct pxi_task *task)
+{
+    const struct px_alert *asked = &task->request.alert;
+    struct px_alert_event event;
+    struct px_alert alert;
+    int error = px_alerts_get(keeper->alerts, asked->owner, asked->id, &alert);
+
+    if (!error)
+        error = rows_for(task, 1, sizeof(struct px_delivery));
+    if (error)
+        return error;
+    struct px_fire fire = fire_of_now(keeper, &alert);
+    px_alerts_would_fire(keeper->alerts, &alert, &fire, &event);
+    return px_deliveries_test(keeper->alerts, alert.owner, task->request.channel.id, &event, task->rows);
+}
+
 int pxi_notice_put(struct pxi_keeper *keeper, struct pxi_task *task)
 {
     const struct px_alert *asked = &task->request.alert;
@@ -144,7 +180,9 @@ int pxi_notice_put(struct pxi_keeper *keeper, struct pxi_task *task)
         return px_channels_delete(keeper->alerts, asked->owner, asked->id, asked->version);
     case PX_WIRE_CHANNEL_TEST:
         error = rows_for(task, 1, sizeof(struct px_delivery));
-        return error ? error : px_deliveries_test(keeper->alerts, asked->owner, asked->id, task->rows);
+        return error ? error : px_deliveries_test(keeper->alerts, asked->owner, asked->id, NULL, task->rows);
+    case PX_WIRE_ALERT_TEST:
+        return test_alert(keeper, task);
     case PX_WIRE_DELIVERY_REPLAY:
         error = rows_for(task, 1, sizeof(struct px_delivery));
         return error ? error : px_deliveries_replay(keeper->alerts, asked->owner, task->request.since, task->rows);

@@ -14,6 +14,11 @@ void pxi_test_message(const struct px_channel *channel, char to[PXI_TEST_SIZE])
         snprintf(to, PXI_TEST_SIZE, "This is a test.");
 }
 
+bool pxi_is_bare(const struct px_job *job)
+{
+    return (job->event.fire.alert.hi | job->event.fire.alert.lo) == 0;
+}
+
 static const struct px_config_asset *asset_of(const struct px_config *config, const struct px_fire *fire)
 {
     return fire->asset < config->asset_count ? &config->assets[fire->asset] : NULL;
@@ -82,14 +87,15 @@ static void write_fire(const struct pxi_notify *notify, const struct px_job *job
 
 static size_t write_standard(const struct pxi_notify *notify, const struct px_job *job, bool with_fires, char *body, size_t size)
 {
-    bool test = job->delivery.eseq == 0;
+    bool test = pxi_is_bare(job);
+    const char *type = job->channel.code[0] ? "channel.verify" : "channel.test";
     struct px_json json;
     char id[PX_ALERT_ID_SIZE], message[PXI_TEST_SIZE];
 
     pxi_test_message(&job->channel, message);
     px_json_init(&json, body, size);
     px_json_open(&json, '{');
-    px_json_kv_string(&json, "type", !test ? "alert.fired" : job->channel.code[0] ? "channel.verify" : "channel.test");
+    px_json_kv_string(&json, "type", test ? type : job->delivery.eseq == 0 ? "alert.test" : "alert.fired");
     px_json_kv_time(&json, "timestamp", test ? job->delivery.created_ns : job->event.fire.matched_ns);
     px_json_key(&json, "data");
     px_json_open(&json, '{');
@@ -121,7 +127,7 @@ size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job,
     const char *message = job->event.message;
     char test[PXI_TEST_SIZE];
 
-    if (job->delivery.eseq == 0) {
+    if (pxi_is_bare(job)) {
         pxi_test_message(&job->channel, test);
         message = test;
     }

@@ -21,13 +21,14 @@ static void subject_of(const struct pxi_notify *notify, const struct px_job *job
     const struct px_fire *fire = &job->event.fire;
     char price[PX_DECIMAL_SIZE] = "?", name[PX_ALERT_NAME_SIZE];
 
-    if (job->delivery.eseq == 0 || fire->asset >= config->asset_count) {
+    if (pxi_is_bare(job) || fire->asset >= config->asset_count) {
         snprintf(to, size, job->channel.code[0] ? "pxengine: verify this address" : "pxengine: test");
         return;
     }
-    px_decimal_format(fire->price, job->event.scale, price);
+    if (fire->price != PX_PRICE_NONE)
+        px_decimal_format(fire->price, job->event.scale, price);
     to_ascii(name, sizeof name, job->event.name);
-    snprintf(to, size, "%s %s %s: %s%s%s", config->assets[fire->asset].symbol, px_op_name(job->event.op), job->event.level,
+    snprintf(to, size, "%s%s %s %s: %s%s%s", job->delivery.eseq == 0 ? "Test: " : "", config->assets[fire->asset].symbol, px_op_name(job->event.op), job->event.level,
              price, name[0] ? " - " : "", name);
 }
 
@@ -68,7 +69,7 @@ size_t pxi_mail_write(const struct pxi_notify *notify, const struct px_job *job,
     if (n < 0 || (size_t)n + PX_ALERT_MESSAGE_SIZE * 2 + 512 > size)
         return 0;
     size_t len = (size_t)n;
-    len += put_text(to + len, size - len, job->delivery.eseq == 0 ? test : job->event.message);
+    len += put_text(to + len, size - len, pxi_is_bare(job) ? test : job->event.message);
     n = snprintf(to + len, size - len, "\r\n\r\n%s\r\n%s%s\r\nFires told of: %u\r\n%s\r\n", subject, fired[0] ? "Fired " : "", fired,
                  job->delivery.count, id);
     return n < 0 || (size_t)n >= size - len ? 0 : len + (size_t)n;

@@ -126,6 +126,9 @@ void pxi_report(struct pxi_notify *notify, const struct px_report *report);
  */
 size_t pxi_body_write(const struct pxi_notify *notify, const struct px_job *job, char *body, size_t size, bool *jsonp);
 
+/* No alert stands behind it. */
+bool pxi_is_bare(const struct px_job *job);
+
 /* What a notification says that no alert has caused: a test, or the code by which the channel's owner shows that it is read. */
 #define PXI_TEST_SIZE 64
 void pxi_test_message(const struct px_channel *channel, char to[PXI_TEST_SIZE]);

@@ -167,6 +167,26 @@ def test_10_test_and_a_new_secret(test):
     check_signature(request, channel["secret"]) # for a day both sign
 
 
+def test_10a_an_alert_is_tried_out(test):
+    """What a fire would tell now, and nothing has fired."""
+    plain, raw = test.webhook("/tried"), test.webhook("/tried-raw", format="raw")
+    alert = test.call("POST", "/alerts", {"symbol": "BTC-USDT", "condition": {"op": "crossing_up", "level": "999999"}, "name": "far",
+                                          "message": "{{ticker}} over {{level}} at {{price}}", "channels": [plain["id"], raw["id"]]}, 201)
+    ids = test.call("POST", f"/alerts/{alert['id']}:test", b"", 202)["deliveries"]
+    for delivery in ids:
+        harness.wait_for("its end", lambda: test.call("GET", f"/deliveries/{delivery}", wanted=200)["state"] == "delivered")
+    [request], [words] = test.sink.of("/tried"), test.sink.of("/tried-raw")
+    check_signature(request, plain["secret"])
+    body = json.loads(request["body"])
+    data = body["data"]
+    assert body["type"] == "alert.test" and request["headers"]["webhook-id"].startswith("ev_test_"), request
+    assert data["alert_id"] == alert["id"] and data["level"] == "999999" and data["fire"] == 0 and data["name"] == "far", data
+    assert data["message"] == f"BTC-USDT over 999999 at {data['price']}" and float(data["price"]) > 0, data
+    assert words["body"].startswith(b"BTC-USDT over 999999 at ") and words["headers"]["webhook-id"].startswith("ev_test_"), words
+    assert test.call("GET", f"/alerts/{alert['id']}", wanted=200)["fires"] == 0
+    assert test.call("GET", f"/deliveries/{ids[0]}", wanted=200)["alert_id"] == alert["id"]
+
+
 def test_10b_somebody_reads_it(test):
     channel = test.webhook("/verify")
     verify = f"/channels/{channel['id']}:verify"

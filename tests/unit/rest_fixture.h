@@ -150,6 +150,7 @@ static inline size_t keep_answer(uint16_t kind, struct px_wire_request *request,
         return answer->count * sizeof *kept_alerts;
     case PX_WIRE_ALERT_BATCH:
         return keep_batch(request, answer, rows);
+    case PX_WIRE_ALERT_TEST:
     case PX_WIRE_CHANNEL_TEST:
         answer->count = 1;
         *(struct px_delivery *)rows = (struct px_delivery){.number = ++kept_tests};

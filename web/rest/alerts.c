@@ -228,7 +228,7 @@ static void test(struct px_request *request, const struct px_alert *alert)
     px_json_key(json, "deliveries");
     px_json_open(json, '[');
     for (unsigned i = 0; i < alert->channel_count && rc == 0; i++) {
-        rc = px_reader_channel_test(request->thread->reader, alert->owner, alert->channels[i], &made);
+        rc = px_reader_alert_test(request->thread->reader, alert->owner, alert->id, alert->channels[i], &made);
         px_delivery_id_format(made.number, id);
         px_json_string(json, px_text_of(id));
     }

@@ -38,7 +38,7 @@ static void write_delivery(const struct px_delivery *delivery, bool with_attempt
     px_json_kv_string(json, "webhook_id", name);
     px_json_key(json, "alert_id");
     px_alert_id_format(delivery->alert, id);
-    if (delivery->eseq > 0)
+    if ((delivery->alert.hi | delivery->alert.lo) != 0)
         px_json_string(json, px_text_of(id));
     else
         px_json_null(json);
