@@ -152,6 +152,16 @@ START_TEST(buckets_empty_and_fill)
     ck_assert(state.allowed);
     px_rates_take(rates, PX_TEXT("a"), 10, now, &state);
     ck_assert(!state.allowed);
+
+    px_rates_take(rates, PX_TEXT("c"), 10, now, &state);
+    px_rates_charge(rates, PX_TEXT("c"), 10, 99, now, &state); /* a batch of a hundred: what comes next waits eight seconds */
+    ck_assert(state.allowed && state.remaining == 0 && state.reset_s == 10);
+    now.ns += 8 * PX_NS_PER_S;
+    px_rates_take(rates, PX_TEXT("c"), 10, now, &state);
+    ck_assert(!state.allowed && state.retry_s == 1);
+    now.ns += PX_NS_PER_S / 10;
+    px_rates_take(rates, PX_TEXT("c"), 10, now, &state);
+    ck_assert(state.allowed && state.remaining == 0);
     px_rates_destroy(&rates);
 }
 END_TEST

@@ -149,6 +149,7 @@ void pxi_post_alert_batch(struct px_request *request)
         px_problem_add(&request->problem, "/alerts", "must be an array of 1 to %d alerts, and the only member", PX_BATCH_MAX);
     } else {
         batch.count = (uint32_t)json_array_size(batch.items);
+        pxi_charge(request, batch.count - 1); /* as if each had come by itself */
         run(&batch);
     }
     json_decref(root);

@@ -65,15 +65,16 @@ static uint32_t seconds_up(int64_t ns)
     return ns <= 0 ? 0 : (uint32_t)((ns + PX_NS_PER_S - 1) / PX_NS_PER_S);
 }
 
-static void take(struct bucket *bucket, uint32_t per_second, int64_t now, struct px_rate_state *statep)
+/* `count` tokens; `anyhow`, even when they are not there. */
+static void take(struct bucket *bucket, uint32_t per_second, uint32_t count, bool anyhow, int64_t now, struct px_rate_state *statep)
 {
     int64_t token_ns = PX_NS_PER_S / per_second; /* one token's worth of time */
-    int64_t depth = per_second * 2 * token_ns;
+    int64_t depth = per_second * 2 * token_ns, most = depth + PX_RATE_CHARGE_MAX * token_ns;
     /* A bucket that is deeper in debt than it may be was filled under a higher rate. */
-    int64_t full = PX_MIN(PX_MAX(bucket->full_ns, now), now + depth) + token_ns;
+    int64_t full = PX_MIN(PX_MAX(bucket->full_ns, now), now + most) + count * token_ns;
 
     statep->limit = per_second * 2;
-    statep->allowed = full - now <= depth;
+    statep->allowed = anyhow || full - now <= depth;
     if (statep->allowed)
         bucket->full_ns = full;
     bucket->seen_ns = now;
@@ -83,13 +84,25 @@ static void take(struct bucket *bucket, uint32_t per_second, int64_t now, struct
     statep->retry_s = statep->allowed ? 0 : PX_MAX(seconds_up(full - now - depth), 1);
 }
 
-void px_rates_take(struct px_rates *rates, struct px_text principal, uint32_t per_second, px_mono now,
-                   struct px_rate_state *statep)
+static void take_of(struct px_rates *rates, struct px_text principal, uint32_t per_second, uint32_t count, bool anyhow, px_mono now,
+                    struct px_rate_state *statep)
 {
     uint64_t who = hash_of(principal);
     unsigned set = who % SETS;
 
     pthread_mutex_lock(&rates->lock[set % LOCKS]);
-    take(bucket_of(rates->bucket[set], who, now.ns), per_second, now.ns, statep);
+    take(bucket_of(rates->bucket[set], who, now.ns), per_second, count, anyhow, now.ns, statep);
     pthread_mutex_unlock(&rates->lock[set % LOCKS]);
+}
+
+void px_rates_take(struct px_rates *rates, struct px_text principal, uint32_t per_second, px_mono now,
+                   struct px_rate_state *statep)
+{
+    take_of(rates, principal, per_second, 1, false, now, statep);
+}
+
+void px_rates_charge(struct px_rates *rates, struct px_text principal, uint32_t per_second, uint32_t count, px_mono now,
+                     struct px_rate_state *statep)
+{
+    take_of(rates, principal, per_second, PX_MIN(count, PX_RATE_CHARGE_MAX), true, now, statep);
 }

@@ -26,3 +26,12 @@ void px_rates_destroy(struct px_rates **ratesp);
  */
 void px_rates_take(struct px_rates *rates, struct px_text principal, uint32_t per_second, px_mono now,
                    struct px_rate_state *statep);
+
+#define PX_RATE_CHARGE_MAX 1000
+
+/*
+ * `count` tokens more for a request that has been allowed and turned out to be worth so many, at most PX_RATE_CHARGE_MAX. The bucket goes into
+ * debt for them: what comes next waits.
+ */
+void px_rates_charge(struct px_rates *rates, struct px_text principal, uint32_t per_second, uint32_t count, px_mono now,
+                     struct px_rate_state *statep);

@@ -122,6 +122,8 @@ void pxi_keeper_failed(struct px_request *request, int error);
 
 /* Ends the connection after this answer. */
 void pxi_hang_up(struct px_request *request);
+/* The request is worth so many more than one: RateLimit-Remaining says so, and what comes after it waits. */
+void pxi_charge(struct px_request *request, uint32_t count);
 
 struct px_json *pxi_json(struct px_request *request);
 

@@ -114,13 +114,21 @@ void pxi_hang_up(struct px_request *request)
     request->exchange->hang_up(request->exchange->ctx);
 }
 
+static struct px_text principal(const struct px_request *request)
+{
+    return px_text_of(request->admitted ? request->key.id : request->exchange->peer);
+}
+
+void pxi_charge(struct px_request *request, uint32_t count)
+{
+    px_rates_charge(request->rest->rates, principal(request), request->limits.requests_per_second, count, px_mono_now(), &request->rate);
+}
+
 static void meter(struct px_request *request)
 {
-    struct px_text who = px_text_of(request->admitted ? request->key.id : request->exchange->peer);
-
     if (request->match.methods && request->match.access == PX_ACCESS_FREE)
         return;
-    px_rates_take(request->rest->rates, who, request->limits.requests_per_second, px_mono_now(), &request->rate);
+    px_rates_take(request->rest->rates, principal(request), request->limits.requests_per_second, px_mono_now(), &request->rate);
     request->rated = true;
     if (request->rate.allowed)
         return;
