@@ -6,6 +6,7 @@ quarter of an hour for the averages of five and fifteen minutes.
 """
 import datetime
 import pathlib
+import subprocess
 import sys
 import tempfile
 
@@ -110,7 +111,10 @@ def script(folder, moves):
 
 def engine_over(venue, folder):
     assets = [f"symbol: {symbol(i)}, decimals: 2, max_jump: 0%, sources: {{venue: {symbol(i).replace('-', '')}}}" for i in range(len(CASES))]
-    return harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\", stale_after: 600s"], assets, folder=folder, extra="evaluators: 2\n")
+    engine = harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\", stale_after: 600s"], assets, folder=folder, extra="evaluators: 2\n")
+    engine.admin = subprocess.check_output([harness.BIN / "pxengine", "key", "add", "--data", engine.folder / "data", "--scopes",
+                                            "prices:read,admin"], text=True).strip()
+    return engine
 
 
 def index_of(name):
@@ -155,7 +159,28 @@ def backtest(engine, start):
         status, answer, _ = engine.request("POST", "/api/v1/alerts:backtest", {"symbol": symbol(i), "start": start, "end": end, **alert}, key=True)
         got = [float(row["price"]) for row in answer.get("fires", [])]
         assert status == 200 and answer["complete"] and got == wanted, (name, status, answer)
+    backtest_in_parts(engine)
     body = {"symbol": symbol(0), "start": end, "end": start, "condition": {"op": ">", "level": "1", "source": "bid"}}
+    assert engine.request("POST", "/api/v1/alerts:backtest", body, key=True)[0] == 422
+
+
+def backtest_in_parts(engine):
+    """More fires than one answer holds, over trades of yesterday: told in parts, none lost or told twice where they meet."""
+    count, day = 5200, datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(days=1)
+    at = [(day + datetime.timedelta(seconds=i)).isoformat().replace("+00:00", ".000000Z") for i in range(count)]
+    rows = ["time,price,size"] + [f"{time},{101 if i % 2 else 99},1" for i, time in enumerate(at)]
+    status, answer, _ = engine.request("POST", f"/api/v1/import/ticks/{symbol(0)}", "\n".join(rows).encode(), key=engine.admin, headers={"Content-Type": "text/csv"})
+    assert status == 200, (status, answer)
+    for alert, first, step, wanted in ((level("crossing_up", "100", **ALWAYS), 1, 2, 3), ({**move("moving_up", "2"), **ALWAYS}, 31, 2, 3),
+                                       (level("crossing_up", "100", cooldown="3s", **ALWAYS), 1, 4, 2)):
+        body, fires, parts = {"symbol": symbol(0), "start": at[0], "end": at[-1][:-8] + ".500000Z", **alert}, [], 0
+        while parts == 0 or body["cursor"]:
+            status, answer, _ = engine.request("POST", "/api/v1/alerts:backtest", body, key=True)
+            assert status == 200 and answer["complete"] == (answer["next_cursor"] is None), (status, answer)
+            fires, parts, body["cursor"] = fires + answer["fires"], parts + 1, answer["next_cursor"]
+        assert parts == wanted and [row["fire"] for row in fires] == list(range(1, len(fires) + 1)), (parts, len(fires))
+        assert [row["time"] for row in fires] == at[first::step], (len(fires), fires[:2], at[first])
+    body["cursor"] = "nonsense"
     assert engine.request("POST", "/api/v1/alerts:backtest", body, key=True)[0] == 422
 
 

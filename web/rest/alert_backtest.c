@@ -1,6 +1,9 @@
 /*
  * What an alert would have done over stored trades: the same plan as the keeper's, fed with what history holds. Bids, asks and averages are
  * not stored as they were, so conditions on them are refused. Runs in the thread of the request, page by page, so that nobody else waits.
+ *
+ * An answer that is not complete carries a cursor: the last trade it has looked at, and how the plan stood then. What the plan waits for is read
+ * from the body again, and the windows of moves from the trades, so nothing that a cursor says can be more than wrong.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +13,8 @@
 #include "web/rest/alerts_private.h"
 
 #define TICKS_MAX   1000000 /* looked at by one request */
-#define FIRES_MAX   1000
+#define FIRES_MAX   1000 /* after which no other trade is looked at */
+#define FIRES_ROOM  (FIRES_MAX + 4 * PX_LEGS_MAX)
 #define FIRE_BYTES  256
 #define BEFORE_NS   (300 * PX_NS_PER_S) /* how long the price from before the range holds */
 
@@ -34,6 +38,8 @@ struct run {
     struct window window[PX_LEGS_MAX];
     int64_t known_ns, last_ns, last; /* since when there is a price; the newest trade */
     uint64_t position;
+    uint64_t sequence;               /* of the newest trade */
+    uint64_t before;                 /* fires that earlier answers told */
     uint32_t ticks, count;
     bool over;
     struct fire *fires;
@@ -131,7 +137,7 @@ static void feed(struct run *run, unsigned leg, int64_t value, int64_t time_ns)
 
     if (verdict == PX_VERDICT_FIRES || verdict == PX_VERDICT_LAST)
         run->fires[run->count++] = (struct fire){time_ns, run->last};
-    run->over |= verdict == PX_VERDICT_LAST || verdict == PX_VERDICT_EXPIRED || run->count == FIRES_MAX;
+    run->over |= verdict == PX_VERDICT_LAST || verdict == PX_VERDICT_EXPIRED;
 }
 
 /* Legs of one series hear its value together, by the first of them. */
@@ -192,26 +198,37 @@ static int take_trade(struct run *run, const struct px_trade *trade)
     }
     run->last = trade->price;
     run->last_ns = trade->time_ns;
+    run->sequence = trade->sequence;
     hear(run, trade->time_ns);
     return 0;
 }
 
 /* ---- over history ---- */
 
+/* The last trade before that time, at most so long before. */
+static int trade_before(struct run *run, px_asset_id asset, int64_t time_ns, int64_t within_ns, struct px_trade *tradep, bool *foundp)
+{
+    struct px_range range = {.start_ns = PX_TIME_NONE, .end_ns = time_ns, .limit = 1, .descending = true};
+    struct px_page page;
+    int rc = px_reader_ticks(run->request->thread->reader, asset, false, &range, tradep, &page);
+
+    *foundp = rc == 0 && page.count == 1 && tradep->time_ns >= time_ns - within_ns;
+    return rc;
+}
+
 /* The price that stood when the range began arms the plan, as a present price arms an alert that is made. */
 static int arm(struct run *run, px_asset_id asset, int64_t start_ns)
 {
-    struct px_range range = {.start_ns = PX_TIME_NONE, .end_ns = start_ns, .limit = 1, .descending = true};
     struct px_moment moment = {++run->position, start_ns, start_ns};
     int64_t values[PX_SERIES];
     struct px_trade trade;
-    struct px_page page;
-    int rc = px_reader_ticks(run->request->thread->reader, asset, false, &range, &trade, &page);
+    bool found;
+    int rc = trade_before(run, asset, start_ns, BEFORE_NS, &trade, &found);
 
     for (unsigned i = 0; i < PX_SERIES; i++)
         values[i] = PX_PRICE_NONE;
     run->last = PX_PRICE_NONE;
-    if (rc == 0 && page.count == 1 && trade.time_ns >= start_ns - BEFORE_NS) {
+    if (found) {
         values[PX_SERIES_LAST] = run->last = trade.price;
         run->known_ns = run->last_ns = trade.time_ns;
         for (unsigned i = 0; i < run->plan.legs && rc == 0; i++)
@@ -226,21 +243,120 @@ static int arm(struct run *run, px_asset_id asset, int64_t start_ns)
     return rc;
 }
 
+static bool is_full(const struct run *run)
+{
+    return run->over || run->count >= FIRES_MAX || run->ticks >= TICKS_MAX;
+}
+
 static int walk(struct run *run, px_asset_id asset, struct px_range *range, bool *completep)
 {
     struct px_trade *trades = malloc(range->limit * sizeof *trades);
     struct px_page page = {.more = true};
-    int rc = trades ? arm(run, asset, range->start_ns) : PX_E_MEMORY;
+    int rc = trades ? 0 : PX_E_MEMORY;
+    uint32_t left = 0;
 
-    while (rc == 0 && page.more && !run->over && run->ticks < TICKS_MAX) {
+    while (rc == 0 && page.more && !is_full(run)) {
         rc = px_reader_ticks(run->request->thread->reader, asset, false, range, trades, &page);
-        for (uint32_t i = 0; rc == 0 && i < page.count && !run->over; i++, run->ticks++)
-            rc = take_trade(run, &trades[i]);
+        for (left = rc == 0 ? page.count : 0; rc == 0 && left > 0 && !is_full(run); left--, run->ticks++)
+            rc = take_trade(run, &trades[page.count - left]);
         range->cursor = page.next;
     }
-    if (rc == 0 && !page.more && !run->over)
+    *completep = run->over || (!page.more && left == 0);
+    if (rc == 0 && *completep && !run->over)
         pass_time(run, PX_MIN(range->end_ns, px_wall_now()));
-    *completep = !page.more || (run->over && run->count < FIRES_MAX);
+    free(trades);
+    return rc;
+}
+
+/* ---- going on ---- */
+
+enum { AT_TIME, AT_SEQUENCE, AT_PLAN, AT_FIRED, AT_PRICE };
+_Static_assert(AT_PRICE < PXI_CURSOR_WORDS, "fits a cursor");
+
+#define PLAN_BITS 16 /* waiting, and two bits for the zone of each leg; above them the fires */
+
+static void write_cursor(const struct run *run, struct px_json *json)
+{
+    uint64_t bits = run->plan.waiting, words[PXI_CURSOR_WORDS] = {0};
+    char cursor[PXI_CURSOR_SIZE];
+
+    for (unsigned i = 0; i < run->plan.legs; i++)
+        bits |= (uint64_t)run->plan.leg[i].zone << (1 + 2 * i);
+    words[AT_TIME] = (uint64_t)run->last_ns;
+    words[AT_SEQUENCE] = run->sequence;
+    words[AT_PLAN] = bits | run->plan.fires << PLAN_BITS;
+    words[AT_FIRED] = (uint64_t)run->plan.fired_ns;
+    words[AT_PRICE] = (uint64_t)run->last;
+    pxi_cursor_write(words, PXI_CURSOR_WORDS, cursor);
+    px_json_string(json, px_text_of(cursor));
+}
+
+static void read_cursor(const uint64_t words[PXI_CURSOR_WORDS], struct run *run, struct px_range *range)
+{
+    run->plan.waiting = words[AT_PLAN] & 1;
+    for (unsigned i = 0; i < run->plan.legs; i++)
+        run->plan.leg[i].zone = words[AT_PLAN] >> (1 + 2 * i) & 3;
+    run->plan.fires = run->before = words[AT_PLAN] >> PLAN_BITS;
+    run->plan.fired_ns = (int64_t)words[AT_FIRED];
+    run->last = (int64_t)words[AT_PRICE];
+    run->last_ns = (int64_t)words[AT_TIME];
+    run->sequence = words[AT_SEQUENCE];
+    range->cursor = (struct px_cursor){.set = true, .time_ns = run->last_ns, .sequence = run->sequence};
+}
+
+/* Since when there was a price in the whole of the range. */
+static int find_known(struct run *run, px_asset_id asset, int64_t start_ns)
+{
+    struct px_range range = {.start_ns = start_ns, .end_ns = run->last_ns + 1, .limit = 1};
+    struct px_trade trade;
+    struct px_page page;
+    bool found;
+    int rc = trade_before(run, asset, start_ns, BEFORE_NS, &trade, &found);
+
+    if (rc == 0 && !found) {
+        rc = px_reader_ticks(run->request->thread->reader, asset, false, &range, &trade, &page);
+        found = rc == 0 && page.count == 1;
+    }
+    run->known_ns = found ? trade.time_ns : run->last_ns;
+    return rc;
+}
+
+static bool is_behind(const struct px_trade *trade, const struct run *run)
+{
+    return trade->time_ns > run->last_ns || (trade->time_ns == run->last_ns && trade->sequence > run->sequence);
+}
+
+/* The window of a move as it stood at the cursor: the price that held when it began, and what came since. */
+static int refill(struct run *run, px_asset_id asset, unsigned at, struct px_trade *trades)
+{
+    unsigned series = run->plan.leg[at].series;
+    int64_t width = window_ns(series), from_ns = PX_MAX(run->last_ns - width, run->known_ns);
+    struct px_range range = {.start_ns = from_ns, .end_ns = run->last_ns + 1, .limit = PX_PAGE_MAX};
+    struct px_page page = {.more = true};
+    bool found, full = false;
+    int rc = trade_before(run, asset, from_ns, from_ns - run->known_ns, &trades[0], &found);
+
+    if (found && !slide(&run->window[at], is_fall(series), &(struct step){trades[0].time_ns, trades[0].price}, width))
+        return PX_E_MEMORY;
+    while (rc == 0 && page.more && !full) {
+        rc = px_reader_ticks(run->request->thread->reader, asset, false, &range, trades, &page);
+        for (uint32_t i = 0; rc == 0 && i < page.count && !(full = is_behind(&trades[i], run)); i++)
+            if (!(trades[i].flags & PX_TICK_QUARANTINED) &&
+                !slide(&run->window[at], is_fall(series), &(struct step){trades[i].time_ns, trades[i].price}, width))
+                rc = PX_E_MEMORY;
+        range.cursor = page.next;
+    }
+    return rc;
+}
+
+static int resume(struct run *run, px_asset_id asset, int64_t start_ns)
+{
+    struct px_trade *trades = malloc(PX_PAGE_MAX * sizeof *trades);
+    int rc = trades ? find_known(run, asset, start_ns) : PX_E_MEMORY;
+
+    for (unsigned i = 0; i < run->plan.legs && rc == 0; i++)
+        if (is_move(run->plan.leg[i].series))
+            rc = refill(run, asset, i, trades);
     free(trades);
     return rc;
 }
@@ -285,11 +401,16 @@ static void write_run(struct run *run, const struct px_symbol *symbol, bool comp
     px_json_kv_int(json, "ticks", run->ticks);
     px_json_kv_bool(json, "complete", complete);
     px_json_kv_time(json, "until_time", complete ? end_ns : run->last_ns);
+    px_json_key(json, "next_cursor");
+    if (complete)
+        px_json_null(json);
+    else
+        write_cursor(run, json);
     px_json_key(json, "fires");
     px_json_open(json, '[');
     for (uint32_t i = 0; i < run->count; i++) {
         px_json_open(json, '{');
-        px_json_kv_int(json, "fire", i + 1);
+        px_json_kv_int(json, "fire", (int64_t)run->before + i + 1);
         px_json_kv_time(json, "time", run->fires[i].time_ns);
         px_json_kv_decimal(json, "price", run->fires[i].price, symbol->scale);
         px_json_close(json, '}');
@@ -298,7 +419,8 @@ static void write_run(struct run *run, const struct px_symbol *symbol, bool comp
     px_json_close(json, '}');
 }
 
-static void test(struct px_request *request, const struct px_alert *alert, const struct px_symbol *symbol, struct px_range *range)
+static void test(struct px_request *request, const struct px_alert *alert, const struct px_symbol *symbol, struct px_range *range,
+                 const uint64_t *cursor)
 {
     struct run run = {.request = request};
     bool complete = false;
@@ -308,9 +430,14 @@ static void test(struct px_request *request, const struct px_alert *alert, const
         check_sources(request, alert, &run.plan);
     if (request->problem.kind != PX_PROBLEM_NONE)
         return;
-    run.fires = malloc(FIRES_MAX * sizeof *run.fires);
+    run.fires = malloc(FIRES_ROOM * sizeof *run.fires);
+    rc = rc == 0 && !run.fires ? PX_E_MEMORY : rc;
+    if (rc == 0 && cursor)
+        read_cursor(cursor, &run, range);
     if (rc == 0)
-        rc = run.fires ? walk(&run, alert->asset, range, &complete) : PX_E_MEMORY;
+        rc = cursor ? resume(&run, alert->asset, range->start_ns) : arm(&run, alert->asset, range->start_ns);
+    if (rc == 0)
+        rc = walk(&run, alert->asset, range, &complete);
     if (rc < 0)
         pxi_keeper_failed(request, rc);
     else
@@ -320,9 +447,22 @@ static void test(struct px_request *request, const struct px_alert *alert, const
     free(run.fires);
 }
 
+/* False: there is none. */
+static bool take_cursor(struct px_request *request, json_t *root, uint64_t words[PXI_CURSOR_WORDS])
+{
+    json_t *value = json_object_get(root, "cursor");
+    bool any = value && !json_is_null(value);
+
+    if (any && (!json_is_string(value) || pxi_cursor_read(px_text_of(json_string_value(value)), words, PXI_CURSOR_WORDS) < 0))
+        px_problem_add(&request->problem, "/cursor", "is not one that an answer gave");
+    json_object_del(root, "cursor");
+    return any;
+}
+
 void pxi_post_backtest(struct px_request *request)
 {
     struct px_range range = {.limit = PX_PAGE_MAX};
+    uint64_t cursor[PXI_CURSOR_WORDS];
     struct px_symbol symbol;
     struct px_alert alert;
     json_t *root = px_body_parse(request->body, &request->problem);
@@ -333,8 +473,9 @@ void pxi_post_backtest(struct px_request *request)
     good &= take_time(request, root, "end", &range.end_ns);
     if (good && range.start_ns >= range.end_ns)
         px_problem_add(&request->problem, "/end", "must be later than start");
+    bool again = take_cursor(request, root, cursor);
     px_alert_body_take(root, pxi_alert_asset, request, &alert, &request->problem);
     json_decref(root);
     if (request->problem.kind == PX_PROBLEM_NONE && pxi_asset_at(request, alert.asset, &symbol))
-        test(request, &alert, &symbol, &range);
+        test(request, &alert, &symbol, &range, again ? cursor : NULL);
 }
