@@ -99,6 +99,10 @@ def change_venue(engine):
     engine.config.write_text(text.replace("name: venue,", "name: other,").replace("{venue: ", "{other: "))
 
 
+def change_evaluators(engine):
+    engine.config.write_text("evaluators: 3\n" + engine.config.read_text())
+
+
 def change_mark(engine, generation, boots):
     path = engine.folder / "data" / "generation"
     marks = [int(word) for word in path.read_text().split()]
@@ -136,6 +140,8 @@ def main():
         listener.close()
         refused(engine, "not the last copy", lambda: change_mark(engine, 0, 1))
         refused(engine, "another generation", lambda: change_mark(engine, 1, 0))
+        refused(engine, "another number of evaluators", lambda: change_evaluators(engine))
+        assert len(engine.workers()["evaluator"]) == 3, engine.workers()
         refused(engine, "other assets", lambda: change_venue(engine))
         assert len(engine.pages("/api/v1/alerts?limit=1000", "alerts")) == alerts, "alerts are gone with the region"
         print(f"ok {boots - 1:.0f} supervisors killed, slowest {slowest * 1000:.0f} ms until ready; {alerts} alerts, "
