@@ -24,9 +24,8 @@
 #pragma once
 
 #include "base/types.h"
+#include "shm/roles.h"
 #include "shm/wait.h"
-
-#define PX_RING_CONSUMERS 21
 
 struct px_ring {
     _Alignas(PX_FALSE_SHARING) uint64_t intent; /* producer: events below it may be dirty */
@@ -41,7 +40,7 @@ struct px_ring_yard {
     _Alignas(PX_FALSE_SHARING) uint32_t need_wake;
     struct {
         _Alignas(PX_CACHE_LINE) uint64_t position; /* its consumer; index = role slot. 0 until the first read */
-    } cursor[PX_RING_CONSUMERS];
+    } cursor[PX_ROLE_SLOTS];
 };
 
 /* Bytes of a ring of `capacity` events (a power of two) of event_bytes (a multiple of 8). */

@@ -46,7 +46,7 @@ static void put_ring(struct px_json *json, const struct pxi_snapshot *snapshot, 
     px_json_kv_bool(json, "sleepers", ring->sleepers);
     px_json_key(json, "consumers");
     px_json_open(json, '[');
-    for (unsigned i = 0; i < PX_RING_CONSUMERS; i++) {
+    for (unsigned i = 0; i < PX_ROLE_SLOTS; i++) {
         if (ring->position[i] == 0)
             continue;
         px_json_open(json, '{');

@@ -45,7 +45,7 @@ static void look_at_ring(const char *name, const struct px_ring *ring, const str
                          struct pxi_ring_row *row)
 {
     row->name = name;
-    for (unsigned i = 0; i < PX_RING_CONSUMERS; i++)
+    for (unsigned i = 0; i < PX_ROLE_SLOTS; i++)
         row->position[i] = px_load_acquire(&yard->cursor[i].position); /* before tail: no lag looks negative */
     row->tail = px_ring_tail(ring);
     row->intent = px_load_acquire(&ring->intent);

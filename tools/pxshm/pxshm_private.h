@@ -18,7 +18,7 @@ struct pxi_ring_row {
     const char *name;
     uint64_t intent, tail, capacity;
     bool sleepers;
-    uint64_t position[PX_RING_CONSUMERS]; /* 0: no consumer */
+    uint64_t position[PX_ROLE_SLOTS]; /* 0: no consumer */
 };
 
 struct pxi_pool_row { /* as its owner has last written */

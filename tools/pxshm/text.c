@@ -77,7 +77,7 @@ static void show_rings(const struct pxi_snapshot *snapshot)
 
         printf("\nring %-7s tail %" PRIu64 "  holds %" PRIu64 "%s%s\n", ring->name, ring->tail, ring->capacity,
                ring->intent != ring->tail ? "  publishing" : "", ring->sleepers ? "  somebody sleeps" : "");
-        for (unsigned i = 0; i < PX_RING_CONSUMERS; i++) {
+        for (unsigned i = 0; i < PX_ROLE_SLOTS; i++) {
             uint64_t lag = pxi_lag(ring, i);
 
             if (ring->position[i] == 0)
