@@ -17,7 +17,7 @@
 
 #define BOOK_BYTES   (96u << 20)
 #define FIRST_TOLD   64  /* of a storm, before the rest of it is judged */
-#define MOVES        250 /* by one hit; the rest of it is for masses.c */
+#define MOVES        16  /* by one hit; the rest of it is for masses.c */
 #define EXPIRY_NS    (PX_NS_PER_S / 2)
 #define EXPIRED_MAX  256
 #define LOOKED_AT    256 /* hits in the queue, for each alert that is armed */
@@ -146,7 +146,6 @@ static int put_off(struct pxi_keeper *keeper)
     return pxi_masses_add(keeper, &keeper->judge.hit, stage, pxi_hits_pass(&keeper->hits));
 }
 
-/* > 0: it has begun to fire more than belongs into this group. */
 static int judge_hit(struct pxi_keeper *keeper)
 {
     struct pxi_judge *judge = &keeper->judge;
@@ -160,12 +159,8 @@ static int judge_hit(struct pxi_keeper *keeper)
     px_book_slice(judge->book, MOVES);
     error = px_book_apply(judge->book, &judge->hit, keeper->heritage->generation, &keeper->hits.stage);
     px_book_slice(judge->book, 0);
-    if (error == PX_E_AGAIN) {
-        error = put_off(keeper);
-        return error ? error : 1;
-    }
     if (error)
-        return error;
+        return error == PX_E_AGAIN ? put_off(keeper) : error;
     pxi_judge_heard(keeper, &judge->hit, pxi_hits_pass(&keeper->hits));
     return 0;
 }
@@ -177,11 +172,11 @@ int pxi_judge_turn(struct pxi_keeper *keeper)
     int error = 0;
 
     judge->first_told = 0;
-    for (; count < PXI_HITS && error == 0 && pxi_hits_next(&keeper->hits, &judge->hit); count++)
-        error = judge_hit(keeper); /* a storm: the first of it is told now */
-    if (error >= 0 && count > 0)
+    for (; count < PXI_HITS && !error && pxi_hits_next(&keeper->hits, &judge->hit); count++)
+        error = judge_hit(keeper);
+    if (!error && count > 0)
         error = pxi_judge_commit(keeper, true);
-    return error < 0 ? error : count > 0;
+    return error ? error : count > 0;
 }
 
 /* ---- arming ---- */

@@ -152,6 +152,7 @@ struct pxi_masses {
     uint32_t count;
     uint64_t number;          /* of the newest */
     struct pxi_mass *current; /* in px_book_apply */
+    px_mono worked;           /* the last slice */
 };
 
 /* ---- depth.c: what waits where, for everybody to see ---- */

@@ -12,12 +12,14 @@
  */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/keeper/keeper_private.h"
 
-#define SLICE       250 /* moves */
-#define SLICES      4   /* in a group, if nobody waits */
+#define SLICE       24 /* moves, and fires that may wait to be told: those of another asset come behind them */
+#define SLICES      16 /* in a group, if they fire little and nobody waits */
+#define PATIENCE_NS (5 * PX_NS_PER_MS) /* then a slice comes before the hits that wait */
 #define MASSES_MOST 8192
 
 struct pxi_mass {
@@ -113,19 +115,26 @@ static int work(struct pxi_keeper *keeper, unsigned at, uint32_t moves)
     return 0;
 }
 
+/* All of it is durable as it is, so it need not become fires faster than these are told. */
+static bool may_go_on(const struct pxi_keeper *keeper)
+{
+    return keeper->masses.busy_count > 0 && px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) < SLICE;
+}
+
 int pxi_masses_turn(struct pxi_keeper *keeper)
 {
     struct pxi_masses *masses = &keeper->masses;
     int error = 0;
 
-    if (masses->busy_count == 0)
+    if (!may_go_on(keeper) || (pxi_judge_waits(keeper) && px_mono_since(px_mono_now(), masses->worked) < PATIENCE_NS))
         return 0;
-    for (unsigned i = 0; i < SLICES && masses->busy_count > 0 && !error && (i == 0 || !pxi_judge_waits(keeper)); i++)
+    for (unsigned i = 0; i < SLICES && may_go_on(keeper) && !error && (i == 0 || !pxi_judge_waits(keeper)); i++)
         error = work(keeper, masses->hand++ % masses->busy_count, SLICE);
     pxi_crash_point("mass-before-sync");
     if (!error)
         error = pxi_judge_commit(keeper, true);
     pxi_crash_point("mass-after-sync");
+    masses->worked = px_mono_now();
     return error ? error : 1;
 }
 
