@@ -31,6 +31,7 @@ enum px_alert_state {
 /* All texts are terminated UTF-8; the record has no padding that matters and may be copied as a whole. */
 struct px_alert {
     struct px_alert_id id;       /* made by the client of the keeper, so that a repeated create is one create */
+    struct px_alert_id token;    /* of a create: a day long the same token gets what the first got; {0, 0}: none. Not durable */
     char owner[PX_OWNER_SIZE];   /* key id */
     char symbol[PX_SYMBOL_SIZE]; /* canonical; the durable name of the asset */
     px_asset_id asset; /* in the running configuration, found by `symbol`; PX_ASSET_NONE if it has gone. Not durable */

@@ -31,7 +31,7 @@ void pxi_number_put(struct px_alerts *alerts, const char *key, uint64_t value)
 static int open_families(struct px_alerts *alerts, const char *path)
 {
     static const char *const names[] = {"default", "alerts", "owners", "events", "mine", "outbox", "meta",
-                                         "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry", "tests"};
+                                         "channels", "deliveries", "due", "told", "storms", "silences", "armed", "expiry", "tests", "answers"};
     struct pxi_family family[PXI_ALERTS_FAMILIES];
 
     _Static_assert(PX_COUNT_OF(names) == PXI_ALERTS_FAMILIES, "a name each");
@@ -256,17 +256,28 @@ static int compose(const struct px_alerts *alerts, const struct px_alert *from, 
     return px_alert_check(alertp) || px_alerts_plan(alerts, alertp, &plan) ? PX_E_INVALID : 0;
 }
 
+int px_alerts_answered(const struct px_alerts *alerts, const struct px_alert *alert, struct px_alert *storedp)
+{
+    int error = pxi_answer_find(alerts, alert->owner, alert->token, storedp);
+
+    return error == PX_E_NOT_FOUND ? px_alerts_get(alerts, alert->owner, alert->id, storedp) : error;
+}
+
 int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uint32_t most, struct px_alert *storedp)
 {
     struct px_alert made;
     struct pxi_owner_count *count;
+    bool has_token = (alert->token.hi | alert->token.lo) != 0;
     uint8_t key[16];
     int error = compose(alerts, alert, &made);
 
     if (error)
         return error;
-    if (!pxi_may_touch(alerts, made.id))
+    if (!pxi_may_touch(alerts, made.id) || (has_token && !pxi_may_touch(alerts, alert->token)))
         return PX_E_AGAIN;
+    error = pxi_answer_find(alerts, made.owner, alert->token, storedp);
+    if (error != PX_E_NOT_FOUND)
+        return error == 0 ? PX_E_EXISTS : error;
     error = px_alerts_get(alerts, NULL, made.id, storedp);
     if (error == 0)
         return strcmp(storedp->owner, made.owner) == 0 ? PX_E_EXISTS : PX_E_FORBIDDEN;
@@ -283,6 +294,10 @@ int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uin
     pxi_put(&alerts->db, PXI_ALERTS_OWNERS, key, sizeof key, made.owner, strlen(made.owner));
     pxi_alert_put(alerts, &made);
     put_expiry(alerts, &made);
+    if (has_token) {
+        pxi_touch(alerts, alert->token);
+        pxi_answer_put(alerts, alert->token, &made);
+    }
     *storedp = made;
     return 0;
 }

@@ -41,6 +41,11 @@ void px_alerts_close(struct px_alerts **alertsp);
  */
 int px_alerts_create(struct px_alerts *alerts, const struct px_alert *alert, uint32_t most, struct px_alert *storedp);
 
+/* What a create of this alert has been answered, by its token or its id; PX_E_NOT_FOUND. */
+int px_alerts_answered(const struct px_alerts *alerts, const struct px_alert *alert, struct px_alert *storedp);
+/* Up to `most` answers that are older than a day go, into the group. */
+int px_alerts_forget_answers(struct px_alerts *alerts, int64_t now_ns, unsigned most, unsigned *countp);
+
 /* `owner` "": anybody's. PX_E_NOT_FOUND, PX_E_PRECONDITION, PX_E_AGAIN as above. *gonep is the record that is removed.
  */
 int px_alerts_delete(struct px_alerts *alerts, const char *owner, struct px_alert_id id, uint32_t version,

@@ -22,6 +22,7 @@ enum {
     PXI_ALERTS_ARMED,
     PXI_ALERTS_EXPIRY,
     PXI_ALERTS_TESTS,
+    PXI_ALERTS_ANSWERS,
     PXI_ALERTS_FAMILIES
 };
 
@@ -41,6 +42,7 @@ struct px_alerts {
     int64_t due_floor[2];           /* nothing is due, [1]: leased, before; what stood there is gone, and its tombstones are passed over */
     int64_t group_floor[2];         /* likewise of what the group under way has put, which no scan sees yet */
     int64_t soonest;                /* nothing becomes due before; leases do not count */
+    int64_t answers_floor;          /* of when they were made; those before have gone */
     struct pxi_silences *silences;
     struct pxi_gathers *gathers;
     px_alerts_render *render;       /* NULL: a message is told as it is */
@@ -133,6 +135,12 @@ void pxi_delivery_make(struct px_alerts *alerts, const struct px_channel *channe
 
 int pxi_gathers_open(struct px_alerts *alerts);
 void pxi_gathers_close(struct px_alerts *alerts);
+
+/* ---- answers.c ---- */
+
+/* The alert as it was made under that token within a day; PX_E_NOT_FOUND, for the token {0, 0} too. */
+int pxi_answer_find(const struct px_alerts *alerts, const char *owner, struct px_alert_id token, struct px_alert *storedp);
+void pxi_answer_put(struct px_alerts *alerts, struct px_alert_id token, const struct px_alert *alert);
 
 /* ---- silences.c ---- */
 

@@ -7,7 +7,8 @@
 #include "base/log.h"
 #include "engine/keeper/keeper_private.h"
 
-#define LOOK_NS     (PX_NS_PER_S / 2) /* at the disk */
+#define LOOK_NS     (PX_NS_PER_S / 2) /* at the disk, and for answers that are old enough to go */
+#define FORGET_MAX  256
 #define PATIENCE_NS (2 * PX_NS_PER_S) /* of a task, with a storm over its alert's asset */
 
 static void fifo_put(struct pxi_fifo *fifo, uint16_t number)
@@ -166,7 +167,7 @@ static void put_back(struct pxi_tasks *tasks, struct pxi_task *task)
 static int create(struct pxi_keeper *keeper, const struct px_alert *alert, struct px_alert *storedp)
 {
     if (keeper->tasks.space != PX_SPACE_FINE)
-        return px_alerts_get(keeper->alerts, alert->owner, alert->id, storedp) == 0 ? PX_E_EXISTS : PX_E_DISK;
+        return px_alerts_answered(keeper->alerts, alert, storedp) == 0 ? PX_E_EXISTS : PX_E_DISK;
     int error = px_alerts_create(keeper->alerts, alert, keeper->heritage->config->limits.alerts_per_owner, storedp);
 
     return error ? error : pxi_judge_arm(keeper, storedp);
@@ -307,9 +308,6 @@ static void look_at_disk(struct pxi_keeper *keeper)
     struct pxi_tasks *tasks = &keeper->tasks;
     enum px_space before = tasks->space;
 
-    if (px_mono_since(px_mono_now(), tasks->looked) < LOOK_NS)
-        return;
-    tasks->looked = px_mono_now();
     tasks->space = px_space_look(keeper->heritage->config->data);
     if (tasks->space != before)
         px_log(tasks->space > before ? PX_LOG_ERROR : PX_LOG_INFO, "disk_space state=%s",
@@ -388,16 +386,27 @@ static int take_in(struct pxi_keeper *keeper, struct tasks_group *group, struct 
     return 0;
 }
 
+static int look_around(struct pxi_keeper *keeper)
+{
+    unsigned count;
+
+    if (px_mono_since(px_mono_now(), keeper->tasks.looked) < LOOK_NS)
+        return 0;
+    keeper->tasks.looked = px_mono_now();
+    look_at_disk(keeper);
+    int error = px_alerts_forget_answers(keeper->alerts, px_wall_now(), FORGET_MAX, &count);
+    return !error && count > 0 ? px_alerts_commit(keeper->alerts, false) : error;
+}
+
 /* A group that finds hits waiting takes no more: somebody wants to be told. */
 int pxi_tasks_turn(struct pxi_keeper *keeper)
 {
     struct tasks_group group = {.count = 0};
     struct pxi_task *task, *waiting[PXI_TASKS];
     unsigned all = 0, waits = 0;
-    int error = 0;
+    int error = look_around(keeper);
 
-    look_at_disk(keeper);
-    while (!error && all < PXI_TASKS && (all == 0 || px_queue_length(keeper->shm->hits) == 0) &&
+    while (!error && all < PXI_TASKS && (all == 0 || !pxi_hits_queued(&keeper->hits)) &&
            (task = next_task(&keeper->tasks)) != NULL) {
         int result = take_in(keeper, &group, task);
 

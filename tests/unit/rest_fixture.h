@@ -72,10 +72,18 @@ static inline struct px_alert *kept_find(struct px_alert_id id)
     return NULL;
 }
 
+static inline struct px_alert *kept_by_token(struct px_alert_id token)
+{
+    for (uint32_t i = 0; (token.hi | token.lo) != 0 && i < kept_alert_count; i++)
+        if (kept_alerts[i].token.lo == token.lo && kept_alerts[i].token.hi == token.hi)
+            return &kept_alerts[i];
+    return NULL;
+}
+
 static inline size_t keep_alert(uint16_t kind, struct px_wire_request *request, struct px_wire_answer *answer,
                          struct px_alert *row)
 {
-    struct px_alert *found = kept_find(request->alert.id);
+    struct px_alert *found = kind == PX_WIRE_ALERT_CREATE ? kept_by_token(request->alert.token) : kept_find(request->alert.id);
 
     if (kind == PX_WIRE_ALERT_CREATE && found) {
         answer->result = PX_E_EXISTS;

@@ -258,6 +258,32 @@ static void put_minute(struct px_hist *hist, int64_t start_ns, int64_t price)
     px_hist_put_candle(hist, 0, &candle);
 }
 
+START_TEST(answers_are_kept_for_a_day)
+{
+    struct px_alerts *alerts;
+    struct px_alert alert = alert_of(1, "anna"), stored;
+    int64_t now_ns = px_wall_now();
+    unsigned count;
+
+    ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+    alert.token = (struct px_alert_id){9, 9};
+    ck_assert_int_eq(px_alerts_create(alerts, &alert, 10, &stored), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    alert.id.lo++;
+    ck_assert_int_eq(px_alerts_create(alerts, &alert, 10, &stored), PX_E_EXISTS);
+    ck_assert_int_eq(px_alerts_forget_answers(alerts, now_ns + 86000 * PX_NS_PER_S, 10, &count), 0);
+    ck_assert_uint_eq(count, 0);
+    ck_assert_int_eq(px_alerts_forget_answers(alerts, now_ns + 86500 * PX_NS_PER_S, 10, &count), 0);
+    ck_assert_uint_eq(count, 1);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert_int_eq(px_alerts_create(alerts, &alert, 10, &stored), 0);
+    ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+    ck_assert_int_eq(px_alerts_forget_answers(alerts, now_ns, 10, &count), 0);
+    ck_assert_uint_eq(count, 0);
+    px_alerts_close(&alerts);
+}
+END_TEST
+
 START_TEST(candle_ranges_follow_the_four_rules)
 {
     static struct px_candle candles[16];
@@ -406,6 +432,7 @@ int main(void)
     tcase_add_test(tcase, an_alert_survives_its_encoding);
     tcase_add_test(tcase, rows_of_before_are_read);
     tcase_add_test(tcase, alerts_are_created_listed_fired_and_deleted);
+    tcase_add_test(tcase, answers_are_kept_for_a_day);
     tcase_add_test(tcase, candle_ranges_follow_the_four_rules);
     tcase_add_test(tcase, a_quiet_minute_counts_in_a_longer_average);
     tcase_add_test(tcase, trades_are_paged_both_ways);

@@ -20,17 +20,16 @@ struct batch {
     int32_t *at; /* per item: where it is among the sent ones; -1: wrong by itself */
 };
 
-/* The same body gives the same names again, each in its place. */
+/* The same body gives the same tokens again, each in its place. */
 static void name_item(struct batch *batch, uint32_t i, struct px_alert *alert)
 {
     char own[PXI_KEY_LEN_MAX + 24];
 
-    if (!batch->key.at) {
-        px_ulid_make(px_wall_now(), &alert->id);
+    px_ulid_make(px_wall_now(), &alert->id);
+    if (!batch->key.at)
         return;
-    }
     int len = snprintf(own, sizeof own, "batch %u %.*s", i, (int)batch->key.len, batch->key.at);
-    px_ulid_derive(alert->owner, (struct px_text){own, (size_t)len}, &alert->id);
+    px_ulid_derive(alert->owner, (struct px_text){own, (size_t)len}, &alert->token);
 }
 
 static bool read_item(struct batch *batch, uint32_t i, struct px_alert *alert, struct px_problem *problem)

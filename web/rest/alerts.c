@@ -108,10 +108,9 @@ void pxi_post_alert(struct px_request *request)
     snprintf(alert.owner, sizeof alert.owner, "%s", request->key.id);
     if (!pxi_own_channels(request, &alert, &known, &request->problem) || !pxi_idempotency_key(request, &key))
         return;
+    px_ulid_make(px_wall_now(), &alert.id);
     if (key.at)
-        px_ulid_derive(alert.owner, key, &alert.id);
-    else
-        px_ulid_make(px_wall_now(), &alert.id);
+        px_ulid_derive(alert.owner, key, &alert.token);
     int rc = px_reader_alert_create(request->thread->reader, &alert, &stored);
     if (rc == PX_E_EXISTS && key.at && !px_alert_body_same(&alert, &stored))
         px_problem_set(&request->problem, PX_PROBLEM_IDEMPOTENCY_CONFLICT,
