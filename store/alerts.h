@@ -152,8 +152,8 @@ int px_alerts_list(const struct px_alerts *alerts, const struct px_alert *filter
                    uint32_t limit, struct px_alert *list, uint32_t *countp, bool *morep, struct px_alert_cursor *nextp);
 
 /* As px_reader_events. */
-int px_alerts_events(const struct px_alerts *alerts, const char *owner, struct px_alert_id alert, uint64_t since,
-                     uint32_t limit, struct px_alert_event *events, uint32_t *countp, bool *morep);
+int px_alerts_events(const struct px_alerts *alerts, const struct px_event_query *query, struct px_alert_event *events, uint32_t *countp,
+                     bool *morep);
 
 /* Up to `limit` told events with eseq > since, in order. Main thread. */
 int px_alerts_events_since(const struct px_alerts *alerts, uint64_t since, uint32_t limit, struct px_alert_event *events,

@@ -125,71 +125,60 @@ int px_alerts_list(const struct px_alerts *alerts, const struct px_alert *filter
 
 /* ---- events ---- */
 
-static int events_of_all(const struct px_alerts *alerts, struct px_alert_id alert, uint64_t since, uint32_t limit,
-                         struct px_alert_event *events, uint32_t *countp, bool *morep)
+static bool is_of(const struct px_event_query *query, struct px_alert_id id)
 {
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_EVENTS);
+    return (query->alert.hi | query->alert.lo) == 0 || (query->alert.hi == id.hi && query->alert.lo == id.lo);
+}
+
+/* The first row of the query: after `since`, or the newest. */
+static void seek_event(rocksdb_iterator_t *scan, const struct px_event_query *query, size_t prefix_len)
+{
+    uint8_t from[PXI_MINE_KEY];
+
+    pxi_mine_key(from, query->owner ? query->owner : "", query->descending ? UINT64_MAX : query->since + 1);
+    const char *key = (const char *)from + PX_OWNER_SIZE - prefix_len;
+    if (query->descending)
+        rocksdb_iter_seek_for_prev(scan, key, prefix_len + 8);
+    else
+        rocksdb_iter_seek(scan, key, prefix_len + 8);
+}
+
+/* An owner's own list says of which alert a fire is; that of everybody's fires has to be asked for each. */
+int px_alerts_events(const struct px_alerts *alerts, const struct px_event_query *query, struct px_alert_event *events, uint32_t *countp,
+                     bool *morep)
+{
+    size_t prefix_len = query->owner && query->owner[0] ? PX_OWNER_SIZE : 0, len;
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, prefix_len ? PXI_ALERTS_MINE : PXI_ALERTS_EVENTS);
     struct px_alert_event event;
-    uint8_t from[8];
-    size_t len;
+    uint8_t prefix[PXI_MINE_KEY];
+    const uint8_t *key;
     int error = 0;
 
-    pxi_be64(from, since + 1);
-    for (rocksdb_iter_seek(scan, (char *)from, 8); pxi_scan_key(scan, "", 0, 8); rocksdb_iter_next(scan)) {
-        const char *value = rocksdb_iter_value(scan, &len);
+    *countp = 0;
+    *morep = false;
+    pxi_mine_key(prefix, query->owner ? query->owner : "", 0);
+    if (query->since != UINT64_MAX)
+        seek_event(scan, query, prefix_len);
+    for (; query->since != UINT64_MAX && (key = pxi_scan_key(scan, prefix, prefix_len, prefix_len + 8)) != NULL;
+         query->descending ? rocksdb_iter_prev(scan) : rocksdb_iter_next(scan)) {
+        uint64_t eseq = pxi_from_be64(key + prefix_len);
 
-        error = pxi_event_decode(alerts, value, len, &event);
+        if (eseq <= query->since)
+            break;
+        if (prefix_len > 0 && !is_of(query, pxi_id_from_key((const uint8_t *)rocksdb_iter_value(scan, &len))))
+            continue;
+        error = pxi_event_get(alerts, eseq, &event);
         if (error)
             break;
-        if ((alert.hi | alert.lo) != 0 && (event.fire.alert.hi != alert.hi || event.fire.alert.lo != alert.lo))
+        if (!is_of(query, event.fire.alert))
             continue;
-        *morep = *countp == limit;
+        *morep = *countp == query->limit;
         if (*morep)
             break;
         events[(*countp)++] = event;
     }
     int scan_error = pxi_scan_end(scan);
     return error ? error : scan_error;
-}
-
-static int events_of_owner(const struct px_alerts *alerts, const char *owner, struct px_alert_id alert, uint64_t since,
-                           uint32_t limit, struct px_alert_event *events, uint32_t *countp, bool *morep)
-{
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_MINE);
-    uint8_t from[PXI_MINE_KEY];
-    const uint8_t *key;
-    size_t len;
-    int error = 0;
-
-    pxi_mine_key(from, owner, since + 1);
-    rocksdb_iter_seek(scan, (char *)from, sizeof from);
-    for (; (key = pxi_scan_key(scan, from, PX_OWNER_SIZE, PXI_MINE_KEY)) != NULL; rocksdb_iter_next(scan)) {
-        struct px_alert_id id = pxi_id_from_key((const uint8_t *)rocksdb_iter_value(scan, &len));
-
-        if ((alert.hi | alert.lo) != 0 && (id.hi != alert.hi || id.lo != alert.lo))
-            continue;
-        *morep = *countp == limit;
-        if (*morep)
-            break;
-        error = pxi_event_get(alerts, pxi_from_be64(key + PX_OWNER_SIZE), &events[*countp]);
-        if (error)
-            break;
-        ++*countp;
-    }
-    int scan_error = pxi_scan_end(scan);
-    return error ? error : scan_error;
-}
-
-int px_alerts_events(const struct px_alerts *alerts, const char *owner, struct px_alert_id alert, uint64_t since,
-                     uint32_t limit, struct px_alert_event *events, uint32_t *countp, bool *morep)
-{
-    *countp = 0;
-    *morep = false;
-    if (since == UINT64_MAX)
-        return 0;
-    if (!owner || !owner[0])
-        return events_of_all(alerts, alert, since, limit, events, countp, morep);
-    return events_of_owner(alerts, owner, alert, since, limit, events, countp, morep);
 }
 
 int px_alerts_events_since(const struct px_alerts *alerts, uint64_t since, uint32_t limit, struct px_alert_event *events,

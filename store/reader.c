@@ -423,6 +423,7 @@ int px_reader_events(struct px_reader *reader, const struct px_event_query *quer
     request.alert.id = query->alert;
     request.since = query->since;
     request.range.limit = query->limit;
+    request.range.descending = query->descending;
     int result = ask(reader, PX_WIRE_EVENTS, &request, &rows, &answer, &again);
     if (result)
         return result;

@@ -96,6 +96,7 @@ struct px_event_query {
     struct px_alert_id alert; /* {0, 0}: all */
     uint64_t since;           /* events with eseq > since */
     uint32_t limit;           /* 1 .. PX_PAGE_MAX */
+    bool descending;          /* the newest first, none before them */
 };
 
 /* Durable fires in order of eseq; the next page is since = eseq of the last one. `events` has room for query->limit. */

@@ -182,8 +182,13 @@ static int read_rows(const struct pxi_keeper *keeper, const struct request *requ
         return px_alerts_list(keeper->alerts, &body->alert, &body->after, body->range.limit, rows, &answer->count,
                               &answer->more, &answer->next_alert);
     case PX_WIRE_EVENTS:
-        return px_alerts_events(keeper->alerts, body->alert.owner, body->alert.id, body->since, body->range.limit, rows,
-                                &answer->count, &answer->more);
+        return px_alerts_events(keeper->alerts,
+                                &(struct px_event_query){.owner = body->alert.owner,
+                                                         .alert = body->alert.id,
+                                                         .since = body->since,
+                                                         .limit = body->range.limit,
+                                                         .descending = body->range.descending},
+                                rows, &answer->count, &answer->more);
     case PX_WIRE_CANDLES:
         return read_candles(keeper, body, rows, answer);
     case PX_WIRE_TICKS:

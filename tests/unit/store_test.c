@@ -209,9 +209,9 @@ START_TEST(alerts_are_created_listed_fired_and_deleted)
     ck_assert(count == 0 && px_alerts_told(alerts) == 1);
     ck_assert_int_eq(px_alerts_get(alerts, "anna", (struct px_alert_id){7, 2}, &stored), 0);
     ck_assert(stored.state == PX_ALERT_FIRED && stored.fires == 1 && stored.last_fired_ns == 9);
-    ck_assert_int_eq(px_alerts_events(alerts, "anna", (struct px_alert_id){0, 0}, 0, 8, events, &count, &more), 0);
+    ck_assert_int_eq(px_alerts_events(alerts, &(struct px_event_query){.owner = "anna", .limit = 8}, events, &count, &more), 0);
     ck_assert(count == 1 && strcmp(events[0].message, "a message") == 0);
-    ck_assert_int_eq(px_alerts_events(alerts, "berta", (struct px_alert_id){0, 0}, 0, 8, events, &count, &more), 0);
+    ck_assert_int_eq(px_alerts_events(alerts, &(struct px_event_query){.owner = "berta", .limit = 8}, events, &count, &more), 0);
     ck_assert_uint_eq(count, 0);
 
     ck_assert_int_eq(px_alerts_delete(alerts, "berta", (struct px_alert_id){7, 2}, 0, &stored), PX_E_NOT_FOUND);

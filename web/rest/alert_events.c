@@ -75,8 +75,8 @@ static void write_events(struct px_request *request, const struct px_alert_event
     for (uint32_t i = 0; i < count; i++)
         write_event(request, &events[i]);
     px_json_close(json, ']');
-    snprintf(next, sizeof next, "%s-%llu", request->rest->epoch,
-             (unsigned long long)(count > 0 ? events[count - 1].eseq : since));
+    uint64_t newest = count > 0 ? PX_MAX(events[0].eseq, events[count - 1].eseq) : since;
+    snprintf(next, sizeof next, "%s-%llu", request->rest->epoch, (unsigned long long)newest);
     px_json_kv_string(json, "next_since", next);
     px_json_kv_bool(json, "more", more);
     px_json_close(json, '}');
@@ -90,6 +90,7 @@ static void get_events(struct px_request *request, struct px_alert_id alert)
     bool more;
 
     bool good = pxi_param_int(request, "limit", 1, PX_PAGE_MAX, &limit);
+    good &= pxi_param_order(request, &query.descending);
     if (!param_since(request, &query.since) || !good)
         return;
     query.limit = (uint32_t)PX_MIN(limit, PXI_ALERTS_PAGE_MAX);

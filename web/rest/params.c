@@ -97,7 +97,7 @@ bool pxi_param_time(struct px_request *request, const char *name, int64_t *nsp)
     return false;
 }
 
-static bool param_order(struct px_request *request, bool *descendingp)
+bool pxi_param_order(struct px_request *request, bool *descendingp)
 {
     struct px_text text;
 
@@ -133,7 +133,7 @@ bool pxi_param_range(struct px_request *request, struct px_range *rangep)
     bool good = pxi_param_time(request, "start", &rangep->start_ns);
     good &= pxi_param_time(request, "end", &rangep->end_ns);
     good &= pxi_param_int(request, "limit", 1, PXI_STREAM_ROWS_MAX, &limit);
-    good &= param_order(request, &rangep->descending);
+    good &= pxi_param_order(request, &rangep->descending);
     good &= param_cursor(request, &rangep->cursor);
     rangep->limit = (uint32_t)limit;
     if (limit <= PX_PAGE_MAX || rangep->start_ns != PX_TIME_NONE || rangep->descending)

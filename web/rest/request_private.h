@@ -96,6 +96,7 @@ bool pxi_param_int(struct px_request *request, const char *name, int64_t least, 
 bool pxi_param_bool(struct px_request *request, const char *name, bool *valuep);
 bool pxi_param_time(struct px_request *request, const char *name, int64_t *nsp);
 bool pxi_param_range(struct px_request *request, struct px_range *rangep); /* start, end, limit, order, cursor */
+bool pxi_param_order(struct px_request *request, bool *descendingp);       /* asc, desc; left alone without */
 
 /* True, with 304, when the client has this version already. The ETag is sent either way. */
 bool pxi_not_modified(struct px_request *request, const char *etag);
