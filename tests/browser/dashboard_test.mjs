@@ -15,6 +15,13 @@ const site = await startSite();
 const browser = await chromium.launch({ executablePath: process.env.PX_CHROMIUM || '/usr/bin/chromium', args: flags });
 const complaints = [];
 
+// The key is known to the engine a moment after it was made.
+async function makeChannel() {
+  const headers = { 'X-API-Key': site.key, 'Content-Type': 'application/json' };
+  const body = JSON.stringify({ type: 'webhook', name: 'my hook', url: 'https://example.com/hook' });
+  await until('a channel', async () => (await fetch(`${site.url}/api/v1/channels`, { method: 'POST', headers, body })).status === 201);
+}
+
 async function open(address, width = 1440, height = 900) {
   const context = await browser.newContext({ viewport: { width, height }, timezoneId: 'UTC' });
   const page = await context.newPage();
@@ -145,6 +152,36 @@ async function everyKindHasItsFields(page) {
   await page.locator('#alert-list li', { hasText: 'silence' }).waitFor();
 }
 
+// All of two conditions, told to a channel, found by its tags; the first one stands as a chip until the alert is made.
+async function severalConditions(page) {
+  await page.selectOption('#form-op', 'greater_or_equal');
+  await page.fill('#form-level', '0.01');
+  await page.click('#form-and');
+  await page.locator('#form-conditions .chip').waitFor();
+  await page.fill('#form-tags', 'night, far');
+  await page.click('.more summary');
+  await page.locator('#form-channel-list .choice', { hasText: 'my hook' }).locator('input').check();
+  await picture(page, 'several-conditions');
+  await page.click('.more summary');
+  await alertIsSet(page, 'less_or_equal', '0.02', 'both at once');
+  const row = page.locator('#alert-list li', { hasText: 'both at once' });
+  assert.match(await row.textContent(), /≥ 0\.01 and ≤ 0\.02.*#night #far.*✉ 1/);
+  assert.equal(await page.locator('#form-conditions .chip').count(), 0);
+  await page.fill('#form-tags', '');
+  await page.click('.more summary');
+  await page.locator('#form-channel-list input').uncheck();
+  await page.click('.more summary');
+}
+
+// What fired before the page was opened is there, newest first, and nothing of it is announced again.
+async function firesOutliveTheReload(page) {
+  const before = await page.locator('#fire-list li').count();
+  await page.reload();
+  await page.locator('#fire-list li', { hasText: 'fires at once' }).waitFor();
+  assert.ok((await page.locator('#fire-list li').count()) >= before);
+  assert.equal(await page.locator('.toast', { hasText: 'fires at once' }).count(), 0);
+}
+
 async function alertIsPaused(page) {
   const row = page.locator('#alert-list li', { hasText: 'a rise' });
   await row.locator('.act[aria-label^="Pause"]').click();
@@ -220,13 +257,14 @@ async function fitsAPhone() {
   await page.context().close();
 }
 
-const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, everyKindHasItsFields, alertIsPaused, depthIsDrawn, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard,
+const steps = [takesTheKeyOutOfTheAddress, pricesMove, chartIsDrawn, wrongLevelSaysSo, alertFires, crossingFires, everyKindHasItsFields, severalConditions, firesOutliveTheReload, alertIsPaused, depthIsDrawn, clickSetsTheLevel, alertIsDeleted, filterAndKeyboard,
   comesBackAfterALoss];
 let failed = 0;
 let page;
 try {
   await readsWithoutKey();
   console.log('ok readsWithoutKey');
+  await makeChannel();
   page = await open(`/#key=${site.key}`);
   for (const step of steps) {
     await step(page);

@@ -132,6 +132,7 @@ class Mock {
     this.sessions = new Set();
     this.key = key;
     this.fires = 0;
+    this.told = [];
   }
 
   // REST
@@ -149,6 +150,8 @@ class Mock {
     if (path === '/prices') return json(res, { prices: query.get('symbols').split(',').map((s) => this.bySymbol.get(s)).filter(Boolean).map(quote) });
     if (path.endsWith('/alert-depth')) return this.depth(res, decodeURIComponent(path.split('/')[2]));
     if (path.startsWith('/candles/')) return this.candles(res, decodeURIComponent(path.slice(9)), query);
+    if (path === '/channels') return json(res, req.method === 'POST' ? { id: 'ch_1' } : { channels: [{ id: 'ch_1', type: 'webhook', name: 'my hook' }], next_cursor: null }, req.method === 'POST' ? 201 : 200);
+    if (path === '/events') return json(res, { events: [...this.told].reverse(), more: false });
     if (!path.startsWith('/alerts')) return problem(res, 404, 'not_found', 'No such path');
     if (req.headers['x-api-key'] !== this.key) return problem(res, 401, 'unauthorized', 'A key is needed');
     const verb = /^\/alerts\/(\w+):(pause|resume|rearm)$/.exec(path);
@@ -263,6 +266,7 @@ class Mock {
     if (alert.frequency === 'once') alert.state = 'fired';
     const fire = { alert_id: alert.id, fire: alert.fires, name: alert.name || '', symbol: alert.symbol, op, level, price: f(a, a.p), prev: f(a, prev),
       price_time: now(), recv_time: now(), matched_time: now(), venue: a.venue, seq: ++this.fires, epoch: 'k3', late: false, message: '' };
+    this.told.push(fire);
     for (const s of this.sessions) if (s.owner) this.say(s, { channel: 'alerts', type: 'update', data: [fire] });
   }
 

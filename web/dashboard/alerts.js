@@ -7,6 +7,7 @@ const mostFires = 200; // Shown, not kept: the engine keeps them all.
 const mostListed = 300;
 const toastTime = 12000;
 const mostToasts = 4;
+const mostConditions = 5;
 
 // Values of the API, words and marks for people, and which fields each takes.
 const ops = [
@@ -69,6 +70,7 @@ export class Alerts extends EventTarget {
     this.fires = [];
     this.seen = new Set();
     this.symbol = '';
+    this.others = []; // Conditions that must be true as well as the one in the fields.
     this.form = byId('alert-form');
     this.level = byId('form-level');
     byId('form-op').append(...ops.map(([value, words]) => new Option(words, value)));
@@ -86,6 +88,7 @@ export class Alerts extends EventTarget {
       event.preventDefault();
       this.create();
     });
+    byId('form-and').addEventListener('click', () => this.addCondition());
     ['form-op', 'form-source', 'form-frequency'].forEach((id) => byId(id).addEventListener('change', () => this.shape()));
     this.level.addEventListener('input', () => {
       this.touched = true;
@@ -130,7 +133,11 @@ export class Alerts extends EventTarget {
     this.admitted = admitted;
     this.form.hidden = !admitted;
     byId('key-form').hidden = admitted;
-    if (!admitted) this.list.clear();
+    if (!admitted) {
+      this.list.clear();
+      this.fires = [];
+      this.seen.clear();
+    }
     this.draw();
     this.drawFires();
   }
@@ -144,6 +151,8 @@ export class Alerts extends EventTarget {
     if (changed) {
       this.touched = false;
       this.level.value = '';
+      this.others = []; // They are about one symbol, all of them.
+      this.showConditions();
       this.clearErrors();
     }
     this.prefill(row);
@@ -166,13 +175,65 @@ export class Alerts extends EventTarget {
     byId('form-done').textContent = '';
   }
 
+  // The condition in the fields joins the others, and the fields are free for the next one.
+  addCondition() {
+    if (this.others.length + 1 >= mostConditions) return;
+    this.others.push(this.condition());
+    this.level.value = byId('form-upper').value = '';
+    this.touched = true;
+    this.showConditions();
+    byId('form-op').focus();
+  }
+
+  showConditions() {
+    const chips = this.others.map((condition, i) => {
+      const chip = node('li', 'chip', `${condition.source || ''} ${opMark(condition.op)} ${conditionText(condition)}`.trim());
+      const drop = Object.assign(node('button', 'remove', '×'), { type: 'button' });
+      drop.setAttribute('aria-label', `Leave out: ${opWords(condition.op)} ${conditionText(condition)}`);
+      drop.addEventListener('click', () => {
+        this.others.splice(i, 1);
+        this.showConditions();
+      });
+      chip.append(drop);
+      return chip;
+    });
+    byId('form-conditions').replaceChildren(...chips);
+    byId('form-conditions').hidden = chips.length === 0;
+    byId('form-and').hidden = this.others.length + 1 >= mostConditions;
+  }
+
+  async loadChannels() {
+    const list = await api.channels().catch(() => []);
+    const chosen = new Set(this.channels());
+    const choices = list.map((channel) => {
+      const box = Object.assign(document.createElement('input'), { type: 'checkbox', value: channel.id, checked: chosen.has(channel.id) });
+      const choice = node('label', 'choice');
+      const name = channel.name || channel.url || channel.to || 'this browser';
+      choice.title = `${channel.type} ${name}`;
+      choice.append(box, node('span', '', name), node('em', '', channel.type));
+      return choice;
+    });
+    byId('form-channel-list').replaceChildren(...choices);
+    byId('form-channels-none').hidden = choices.length > 0;
+  }
+
+  channels() {
+    return [...byId('form-channel-list').querySelectorAll('input:checked')].map((box) => box.value);
+  }
+
   // A pointer such as /condition/level names the field; what has no field here stands under the button.
   showProblem(problem) {
     const rest = [];
     for (const { pointer = '', detail } of problem.errors) {
-      const last = pointer.split('/').pop();
+      const parts = pointer.split('/');
+      const list = ['channels', 'tags'].find((word) => parts[1] === word);
+      const last = list || parts.pop();
       const name = fieldOf[last] || last;
-      const field = this.form.elements[name];
+      if (parts[1] === 'all_of' && Number(parts[2]) < this.others.length) {
+        rest.push(`condition ${Number(parts[2]) + 1}, ${name}: ${detail}`);
+        continue;
+      }
+      const field = name === 'channels' ? byId('form-channels') : this.form.elements[name];
       const place = this.form.querySelector(`.error[data-for="${CSS.escape(name)}"]`);
       if (!field || !place) {
         rest.push(`${name || 'request'}: ${detail}`);
@@ -198,10 +259,12 @@ export class Alerts extends EventTarget {
       const alert = await api.createAlert(this.body());
       if (alert?.id) this.list.set(alert.id, alert);
       byId('form-name').value = '';
+      this.others = [];
+      this.showConditions();
       this.draw();
       // A fire may overtake the answer to its own creation; then the answer's state is already old.
       if (this.fires.some((f) => f.alert_id === alert?.id)) this.load();
-      byId('form-done').textContent = `Set: ${this.symbol} ${opWords(byId('form-op').value)} ${levelOf(alert || { condition: {} })}`;
+      byId('form-done').textContent = `Set: ${this.symbol} ${alert?.all_of ? '' : opWords(byId('form-op').value)} ${levelOf(alert || { condition: {} })}`;
     } catch (problem) {
       this.showProblem(problem);
       if (problem.status === 401) this.dispatchEvent(new CustomEvent('refused', { detail: problem.message }));
@@ -224,11 +287,16 @@ export class Alerts extends EventTarget {
 
   body() {
     const fields = this.form.elements;
-    const body = { symbol: this.symbol, condition: this.condition() };
+    const body = { symbol: this.symbol };
+    if (this.others.length > 0) body.all_of = [...this.others, this.condition()];
+    else body.condition = this.condition();
     const said = (name) => fields[name].value.trim();
     for (const name of ['name', 'cooldown', 'message']) if (said(name)) body[name] = said(name);
+    const tags = said('tags').split(',').map((tag) => tag.trim()).filter(Boolean);
+    if (tags.length > 0) body.tags = tags;
+    if (this.channels().length > 0) body.channels = this.channels();
     if (said('frequency') !== 'once') body.frequency = said('frequency');
-    if (!fields.bar.closest('label').hidden) body.bar = said('bar');
+    if (!fields.bar.closest('label').hidden || this.others.some((c) => c.source === 'close')) body.bar = said('bar');
     const hysteresis = said('hysteresis').replaceAll(',', '');
     if (hysteresis) body.hysteresis = hysteresis.endsWith('%') ? { pct: hysteresis.slice(0, -1).trim() } : { abs: hysteresis };
     if (said('max_fires')) body.max_fires = Number(said('max_fires'));
@@ -288,7 +356,9 @@ export class Alerts extends EventTarget {
     const source = (alert.condition?.source || 'last').replace('last', '');
     const often = (alert.frequency || 'once').replace(/^once$/, '');
     const words = alert.name || `${source} ${opWords(op)}`.trim();
-    const facts = [alert.last_fired_at ? clock(alert.last_fired_at) : '', words, often, alert.fires > 1 ? `${alert.fires} fires` : ''].filter(Boolean).join(' · ');
+    const tags = (alert.tags || []).map((tag) => `#${tag}`).join(' ');
+    const told = alert.channels?.length ? `✉ ${alert.channels.length}` : '';
+    const facts = [alert.last_fired_at ? clock(alert.last_fired_at) : '', words, often, tags, told, alert.fires > 1 ? `${alert.fires} fires` : ''].filter(Boolean).join(' · ');
     const sub = node('div', 'sub');
     sub.append(node('span', `badge ${alert.state}`, alert.state), facts);
     sub.title = facts;
@@ -360,6 +430,22 @@ export class Alerts extends EventTarget {
     this.draw();
   }
 
+  // What has fired before the page was opened, or while it was away; what the stream tells meanwhile is not told twice.
+  async loadFires() {
+    const events = await api.lastFires(mostFires).catch(() => []);
+    const news = events.filter((fire) => !this.seen.has(`${fire.alert_id} ${fire.fire}`));
+    news.forEach((fire) => this.seen.add(`${fire.alert_id} ${fire.fire}`));
+    if (news.length === 0) return;
+    this.fires = [...this.fires, ...news].sort((a, b) => b.seq - a.seq);
+    this.trimFires();
+    this.drawFires();
+  }
+
+  trimFires() {
+    if (this.fires.length <= mostFires) return;
+    this.fires.splice(mostFires).forEach((old) => this.seen.delete(`${old.alert_id} ${old.fire}`));
+  }
+
   // Fires may come twice (a replay after reconnecting); alert and number name each once. A snapshot tells what was, quietly.
   fired(frame) {
     let news = false;
@@ -371,9 +457,7 @@ export class Alerts extends EventTarget {
       news = true;
       if (frame.type !== 'snapshot') this.makeKnown(fire);
     }
-    if (this.fires.length > mostFires) {
-      this.fires.splice(mostFires).forEach((old) => this.seen.delete(`${old.alert_id} ${old.fire}`));
-    }
+    this.trimFires();
     if (!news) return;
     this.drawFires();
     clearTimeout(this.reload);
@@ -381,7 +465,7 @@ export class Alerts extends EventTarget {
   }
 
   drawFires() {
-    const none = node('li', 'none', this.admitted ? 'Nothing has fired since this page opened.' : 'Fires of your alerts appear here.');
+    const none = node('li', 'none', this.admitted ? 'Nothing has fired yet.' : 'Fires of your alerts appear here.');
     byId('fire-list').replaceChildren(...(this.fires.length ? this.fires.map((f) => this.fireRow(f)) : [none]));
   }
 

@@ -91,6 +91,8 @@ export const prices = (symbols) =>
 export const candles = (symbol, interval, limit) =>
   call('GET', `/candles/${encodeURIComponent(symbol)}?interval=${interval}&limit=${limit}&partial=true`);
 export const alerts = () => paged('/alerts', 'alerts', 5000);
+export const channels = () => paged('/channels', 'channels', 200);
+export const lastFires = (most) => call('GET', `/events?order=desc&limit=${most}`).then((a) => listOf(a, 'events'));
 export const alertDepth = (symbol) => call('GET', `/assets/${encodeURIComponent(symbol)}/alert-depth`);
 export const actOnAlert = (id, verb) => call('POST', `/alerts/${encodeURIComponent(id)}:${verb}`, {});
 export const removeAlert = (id) => call('DELETE', `/alerts/${encodeURIComponent(id)}`);

@@ -184,7 +184,13 @@ function refuseKey(reason) {
 function useKey() {
   keyWorks = api.key() !== '';
   showAccess();
-  if (keyWorks) alerts.load();
+  if (keyWorks) loadAlerts();
+}
+
+function loadAlerts() {
+  alerts.load();
+  alerts.loadFires();
+  alerts.loadChannels();
 }
 
 function listenFeed() {
@@ -194,7 +200,7 @@ function listenFeed() {
   });
   feed.addEventListener('status', ({ detail }) => adoptEpoch(detail.epoch));
   feed.addEventListener('refused', ({ detail }) => refuseKey(detail));
-  feed.addEventListener('authenticated', () => alerts.load());
+  feed.addEventListener('authenticated', () => loadAlerts());
   feed.addEventListener('slow', () => alerts.toast('Falling behind', 'This page reads more slowly than the engine writes.', 'plain'));
   feed.addEventListener('data', ({ detail: frame }) => {
     if (frame.channel === 'alerts') alerts.fired(frame);
