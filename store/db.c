@@ -7,9 +7,9 @@
 #include "base/error.h"
 #include "base/log.h"
 
-#define CACHE_BYTES   (64u << 20)
+#define CACHE_BYTES   (32u << 20)
 #define OPEN_FILES    256
-#define JOURNAL_FILES 8
+#define JOURNAL_FILES 16
 
 /* One block cache for all databases of the process. It lives as long as the process does. */
 static rocksdb_cache_t *shared_cache(void)
@@ -86,8 +86,11 @@ static void set_family(struct pxi_db *db, unsigned i, const struct pxi_family *f
     }
     else
         rocksdb_block_based_options_set_block_size(table, 16 * 1024);
-    if (family->use == PXI_USE_JOURNAL) /* its files die whole, soon: merging them is for nothing */
+    if (family->use == PXI_USE_JOURNAL) { /* its rows die soon: the later files are merged, the less is left of them */
         rocksdb_options_set_level0_file_num_compaction_trigger(o, JOURNAL_FILES);
+        rocksdb_options_set_level0_slowdown_writes_trigger(o, 3 * JOURNAL_FILES);
+        rocksdb_options_set_level0_stop_writes_trigger(o, 4 * JOURNAL_FILES);
+    }
     rocksdb_options_set_block_based_table_factory(o, table);
 }
 

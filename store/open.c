@@ -21,6 +21,7 @@
 #include "store/hist_private.h"
 
 #define JOURNAL_FULL (64 * 1024)
+#define OPEN_STEP    512         /* bytes that an open block grows by */
 #define FIRST_LEAST  60 /* trades in an asset's first block: they differ, so that later seals are spread out */
 
 enum { ENTRY_MORE, ENTRY_FIRST, ENTRY_SEAL };
@@ -106,7 +107,7 @@ static void make_room(struct px_hist *hist, struct pxi_open *open)
     if (open->size - open->len >= PXI_RECORD_MAX)
         return;
     pthread_mutex_lock(&hist->lock);
-    open->size = PX_MAX(open->size + open->size / 2, 4 * PXI_RECORD_MAX);
+    open->size += OPEN_STEP;
     open->bytes = realloc(open->bytes, open->size);
     pthread_mutex_unlock(&hist->lock);
     PX_CHECK(open->bytes);

@@ -3,6 +3,8 @@
  * compacted, and how long charts take.
  *
  * Usage: history_bench [--quick] [--assets N] [--seconds N] [--days N]
+ *        history_bench --memory [--assets N] [--seconds N]    as fast as it can what the keeper does in as many seconds: memory and bytes
+ *                                                             written, each minute of them
  */
 #include <pthread.h>
 #include <rocksdb/c.h>
@@ -13,11 +15,10 @@
 #include "base/clock.h"
 #include "store/hist.h"
 
-#define BATCH  1000
 #define ROUNDS 2000
 #define START  (INT64_C(1723118400) * PX_NS_PER_S)
 
-static unsigned assets = 10000, seconds = 1200, days = 31, chart_assets = 20;
+static unsigned batch = 1000, assets = 10000, seconds = 1200, days = 31, chart_assets = 20;
 static char data[64];
 static struct px_config config;
 static struct px_names *names;
@@ -143,7 +144,7 @@ static uint64_t put_second(struct px_hist *hist, unsigned second, int64_t *price
         trade.size = full ? (int64_t)random_below(1000) * 100000 : 0;
         trade.trade_id = full ? second : 0;
         px_hist_put_trade(hist, asset, &trade);
-        if (sequence % BATCH == 0) {
+        if (sequence % batch == 0) {
             px_hist_put_checkpoint(hist, 1, sequence);
             PX_CHECK(px_hist_commit(hist) == 0);
         }
@@ -190,7 +191,7 @@ static void measure_trades(bool full)
     free(price);
 }
 
-/* ---- charts ---- */
+/* ---- memory ---- */
 
 static struct px_candle candle_of(unsigned minute, int64_t *price)
 {
@@ -209,6 +210,62 @@ static struct px_candle candle_of(unsigned minute, int64_t *price)
     candle.value = (__int128)candle.open * candle.volume + (int64_t)random_below(1000000);
     return candle;
 }
+
+/* The number behind `name` in a file of /proc, in its unit. */
+static double proc_number(const char *path, const char *name)
+{
+    char line[256];
+    double value = 0;
+    FILE *file = fopen(path, "re");
+
+    while (file && fgets(line, sizeof line, file))
+        if (strncmp(line, name, strlen(name)) == 0)
+            value = atof(line + strlen(name));
+    if (file)
+        fclose(file);
+    return value;
+}
+
+static void put_minutes_of(struct px_hist *hist, unsigned minute, int64_t *price)
+{
+    for (px_asset_id asset = 0; asset < assets; asset++) {
+        struct px_candle candle = candle_of(minute, &price[asset]);
+
+        px_hist_put_candle(hist, asset, &candle);
+        if (asset % 100 == 99)
+            PX_CHECK(px_hist_commit(hist) == 0);
+    }
+    PX_CHECK(px_hist_commit(hist) == 0);
+}
+
+static void measure_memory(void)
+{
+    int64_t *price = calloc(assets, sizeof *price);
+    struct px_hist *hist = begin();
+    uint64_t sequence = 0;
+    pthread_t thread;
+
+    for (px_asset_id asset = 0; asset < assets; asset++)
+        price[asset] = 5000000;
+    stopping = false;
+    PX_CHECK(pthread_create(&thread, NULL, sync_all, hist) == 0);
+    for (unsigned second = 0; second < seconds; second++) {
+        sequence = put_second(hist, second, price, true, sequence);
+        tend_all(hist);
+        if (second % 60 != 59)
+            continue;
+        put_minutes_of(hist, second / 60, price);
+        printf("minute %3u: %6.1f MB of its own, %5.1f bytes a trade written\n", second / 60 + 1,
+               proc_number("/proc/self/status", "RssAnon:") / 1024, proc_number("/proc/self/io", "write_bytes:") / (double)sequence);
+        fflush(stdout);
+    }
+    __atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    end(hist);
+    free(price);
+}
+
+/* ---- charts ---- */
 
 static int by_value(const void *a, const void *b)
 {
@@ -271,8 +328,12 @@ static void measure_charts(void)
 
 int main(int argc, char **argv)
 {
+    bool memory = false;
+
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--quick") == 0)
+        if (strcmp(argv[i], "--memory") == 0)
+            memory = true, batch = 100, seconds = 1800;
+        else if (strcmp(argv[i], "--quick") == 0)
             assets = 500, seconds = 700, days = 4, chart_assets = 4;
         else if (strcmp(argv[i], "--assets") == 0 && i + 1 < argc)
             assets = (unsigned)atoi(argv[++i]);
@@ -287,9 +348,13 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < assets; i++)
         snprintf(config.assets[i].symbol, sizeof config.assets[i].symbol, "A%05u-USD", i);
     PX_CHECK(px_names_create(&config, &names) == 0);
-    measure_trades(false);
-    measure_trades(true);
-    measure_charts();
+    if (memory) {
+        measure_memory();
+    } else {
+        measure_trades(false);
+        measure_trades(true);
+        measure_charts();
+    }
     px_names_destroy(&names);
     free(config.assets);
     return 0;

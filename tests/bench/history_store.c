@@ -450,6 +450,7 @@ int main(int argc, char **argv)
     tick_assets = (unsigned)atoi(argv[3]);
     if (argc < 7) {
         make(argv[1], names_of(&config, tick_assets, (unsigned)atoi(argv[4])), ticks, tick_count, argc == 6);
+        free(config.assets);
         return 0;
     }
     const struct minute *minutes = map(argv[4], sizeof *minutes, &minute_count);
