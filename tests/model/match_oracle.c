@@ -108,7 +108,7 @@ static bool held_back(const struct oracle_alert *alert, int64_t time_ns)
 
 static void come_true(struct oracle *oracle, struct oracle_alert *alert, const struct oracle_moment *moment)
 {
-    if (alert->rule.expires_ns && moment->time_ns >= alert->rule.expires_ns) {
+    if (alert->rule.expires_ns && moment->wall_ns >= alert->rule.expires_ns) {
         alert->ended = true;
         return;
     }
@@ -189,6 +189,51 @@ void oracle_value(struct oracle *oracle, px_asset_id asset, unsigned series, int
     }
 }
 
+/* What an end has shown already is not shown again. */
+static bool may_have_crossed(const struct oracle_alert *alert, const struct px_span *span)
+{
+    int64_t level = alert->lo2[0];
+
+    if (alert->fires > 0 && alert->fired_ns >= PX_MIN(span->low_ns, span->high_ns))
+        return false;
+    switch (alert->rule.condition[0].op) {
+    case PX_OP_CROSSING_UP:
+        return span->rise_from < span->rise_to && cmp(alert, 0, span->rise_from, level) < 0 && cmp(alert, 0, span->rise_to, level) >= 0;
+    case PX_OP_CROSSING_DOWN:
+        return span->fall_from > span->fall_to && cmp(alert, 0, span->fall_from, level) > 0 && cmp(alert, 0, span->fall_to, level) <= 0;
+    default:
+        return false; /* the ends show what they are */
+    }
+}
+
+static void between(struct oracle *oracle, px_asset_id asset, unsigned series, const struct oracle_span *span,
+                    const struct oracle_moment *moment)
+{
+    for (unsigned i = 0; i < ORACLE_ALERTS; i++) {
+        struct oracle_alert *alert = &oracle->alert[i];
+
+        if (!alert->there || alert->ended || alert->waiting || alert->asset != asset || alert->rule.conditions != 1 ||
+            alert->series[0] != series || !may_have_crossed(alert, &span->bounds))
+            continue;
+        come_true(oracle, alert, moment);
+        if (!alert->ended)
+            alert->waiting = !rearms(alert, span->last);
+    }
+}
+
+void oracle_several(struct oracle *oracle, px_asset_id asset, unsigned series, const struct oracle_span *span,
+                    const struct oracle_moment *moment)
+{
+    const struct px_span *bounds = &span->bounds;
+    struct oracle_moment high = {moment->position, bounds->high_ns, moment->wall_ns}, low = {moment->position, bounds->low_ns, moment->wall_ns};
+    bool high_first = bounds->high_ns <= bounds->low_ns;
+
+    oracle_value(oracle, asset, series, high_first ? bounds->high : bounds->low, high_first ? &high : &low);
+    oracle_value(oracle, asset, series, high_first ? bounds->low : bounds->high, high_first ? &low : &high);
+    between(oracle, asset, series, span, moment);
+    oracle_value(oracle, asset, series, span->last, moment);
+}
+
 void oracle_arm(struct oracle *oracle, unsigned at, const struct oracle_moment *moment)
 {
     struct oracle_alert *alert = &oracle->alert[at];
@@ -196,7 +241,7 @@ void oracle_arm(struct oracle *oracle, unsigned at, const struct oracle_moment *
 
     alert->waiting = false;
     memset(alert->crossed, 0, sizeof alert->crossed);
-    if (alert->rule.expires_ns && moment->time_ns >= alert->rule.expires_ns)
+    if (alert->rule.expires_ns && moment->wall_ns >= alert->rule.expires_ns)
         alert->ended = true;
     else if (alert->rule.conditions > 1)
         judge_all(oracle, alert, moment);

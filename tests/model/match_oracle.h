@@ -37,11 +37,23 @@ struct oracle {
 
 struct oracle_moment {
     uint64_t position;
-    int64_t time_ns;
+    int64_t time_ns; /* of the value */
+    int64_t wall_ns; /* at which it is looked at: expiry */
 };
 
 /* A value of a series: p is what oracle->value says, which becomes c. */
 void oracle_value(struct oracle *oracle, px_asset_id asset, unsigned series, int64_t c, const struct oracle_moment *moment);
+
+/*
+ * Several values of which only bounds are known, `last` the last of them: the two ends in the order of their times, then the crossings that the
+ * steps between allow and the ends do not show, then the last.
+ */
+struct oracle_span {
+    struct px_span bounds;
+    int64_t last;
+};
+void oracle_several(struct oracle *oracle, px_asset_id asset, unsigned series, const struct oracle_span *span,
+                    const struct oracle_moment *moment);
 
 /* The alert is armed anew by the present values; fires stay. */
 void oracle_arm(struct oracle *oracle, unsigned alert, const struct oracle_moment *moment);

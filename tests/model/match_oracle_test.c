@@ -31,12 +31,14 @@ struct masses { /* hits that the checkpoint has passed, in order: some asset's f
     struct {
         struct px_hit hit;
         uint64_t behind; /* of the queue */
+        uint32_t stage;  /* how far it has been, px_book_apply */
     } at[MASSES];
     unsigned count;
 };
 
 struct durable { /* what survives the keeper, beside the index */
     uint64_t checkpoint; /* hits of the queue that are done, or masses */
+    uint32_t stage;      /* of the next one */
     struct masses masses;
     struct oracle_fire fire[ORACLE_FIRES];
     unsigned fires;
@@ -52,6 +54,7 @@ struct world {
     struct near near[ORACLE_ASSETS][PX_SERIES];
     struct px_hit queue[QUEUE];
     struct masses masses;
+    uint32_t stage;       /* of the hit that is next */
     uint64_t told, heard; /* put into the queue; taken by the keeper */
     uint64_t position;
     int64_t time_ns;
@@ -123,6 +126,7 @@ static int commit(void *ctx)
     world->pendings = world->in_group = 0;
     if (world->control != NO_CHECKPOINT || !world->doomed)
         world->disk.checkpoint = world->heard;
+    world->disk.stage = world->stage;
     if (world->control != NO_MASS || !world->doomed)
         world->disk.masses = world->masses;
     if (world->doomed) {
@@ -166,6 +170,7 @@ static void die(struct world *world)
     world->doomed = world->dying = false;
     px_book_destroy(&world->book);
     world->heard = world->disk.checkpoint;
+    world->stage = world->disk.stage;
     world->masses = world->disk.masses;
     open_book(world);
 }
@@ -181,18 +186,16 @@ static unsigned mass_of(const struct masses *masses, px_asset_id asset)
 }
 
 /* Some moves of the hit, or all of them; PX_E_AGAIN: there are more. */
-static int some_of(struct world *world, const struct px_hit *hit)
+static int some_of(struct world *world, const struct px_hit *hit, uint32_t *stagep)
 {
-    uint32_t stage = 0;
-
     px_book_slice(world->book, dice(world, 3) == 0 ? 1 + (uint32_t)dice(world, 3) : 0);
-    return px_book_apply(world->book, hit, 1, &stage);
+    return px_book_apply(world->book, hit, 1, stagep);
 }
 
 static void work_off(struct world *world, unsigned at)
 {
     struct masses *masses = &world->masses;
-    int error = some_of(world, &masses->at[at].hit);
+    int error = some_of(world, &masses->at[at].hit, &masses->at[at].stage);
 
     if (world->dying) {
         die(world);
@@ -211,7 +214,9 @@ static void put_off(struct world *world, const struct px_hit *hit)
 
     PX_CHECK(masses->count < MASSES);
     masses->at[masses->count].hit = *hit;
+    masses->at[masses->count].stage = world->stage;
     masses->at[masses->count++].behind = ++world->heard;
+    world->stage = 0;
 }
 
 static void hear_one(struct world *world)
@@ -227,16 +232,18 @@ static void hear_one(struct world *world)
         put_off(world, hit);
         return;
     }
-    int error = some_of(world, hit);
+    int error = some_of(world, hit, &world->stage);
     if (world->dying) {
         die(world);
         return;
     }
     PX_CHECK(error == 0 || error == PX_E_AGAIN);
-    if (error == PX_E_AGAIN)
+    if (error == PX_E_AGAIN) {
         put_off(world, hit);
-    else
+    } else {
+        world->stage = 0;
         world->heard++;
+    }
 }
 
 static void drain(struct world *world)
@@ -270,7 +277,7 @@ static bool reached(const struct near *near, int64_t value)
 static void one_value(struct world *world, px_asset_id asset, unsigned series, int64_t value)
 {
     struct near *near = &world->near[asset][series];
-    struct oracle_moment moment = {world->position, world->time_ns};
+    struct oracle_moment moment = {world->position, world->time_ns, world->time_ns};
     int64_t prev = world->oracle.value[asset][series];
 
     oracle_value(&world->oracle, asset, series, value, &moment);
@@ -292,12 +299,75 @@ static void one_value(struct world *world, px_asset_id asset, unsigned series, i
     }
 }
 
+static void one_step(struct px_span *bounds, int64_t from, int64_t to, int64_t time_ns)
+{
+    if (to > from) {
+        bounds->rise_from = PX_MIN(bounds->rise_from, from);
+        bounds->rise_to = PX_MAX(bounds->rise_to, to);
+    } else if (to < from) {
+        bounds->fall_from = PX_MAX(bounds->fall_from, from);
+        bounds->fall_to = PX_MIN(bounds->fall_to, to);
+    }
+    if (to > bounds->high || bounds->high == INT64_MIN) {
+        bounds->high = to;
+        bounds->high_ns = time_ns;
+    }
+    if (to < bounds->low) {
+        bounds->low = to;
+        bounds->low_ns = time_ns;
+    }
+}
+
+/* Up to six values that nobody has looked at one by one. */
+static struct oracle_span random_span(struct world *world, int64_t before)
+{
+    struct oracle_span span = {.bounds = {.low = INT64_MAX, .high = INT64_MIN, .rise_from = INT64_MAX, .rise_to = INT64_MIN,
+                                          .fall_from = INT64_MIN, .fall_to = INT64_MAX}, .last = before};
+
+    for (uint64_t n = 2 + dice(world, 5); n > 0; n--) {
+        int64_t value = PX_MAX(span.last + ((int64_t)dice(world, 13) - 6), 0);
+
+        world->time_ns += PX_NS_PER_S;
+        one_step(&span.bounds, span.last, value, world->time_ns);
+        span.last = value;
+    }
+    return span;
+}
+
+static void several_values(struct world *world, px_asset_id asset)
+{
+    struct near *near = &world->near[asset][PX_SERIES_LAST];
+    int64_t prev = world->oracle.value[asset][PX_SERIES_LAST];
+    struct oracle_span span = random_span(world, prev);
+    struct oracle_moment moment = {world->position, world->time_ns, world->time_ns};
+    bool far = !reached(near, span.last) && span.bounds.high < near->up && span.bounds.low > near->down;
+
+    oracle_several(&world->oracle, asset, PX_SERIES_LAST, &span, &moment);
+    if (far)
+        return;
+    PX_CHECK(world->told - world->disk.checkpoint < QUEUE);
+    world->queue[world->told++ % QUEUE] = (struct px_hit){.asset = asset,
+                                                          .flags = PX_HIT_LATE | PX_HIT_SPAN,
+                                                          .series = PX_SERIES_LAST,
+                                                          .value = span.last,
+                                                          .prev = prev,
+                                                          .time_ns = world->time_ns,
+                                                          .matched_ns = world->time_ns,
+                                                          .position = world->position,
+                                                          .span = span.bounds};
+    near->told = world->told;
+}
+
 static void one_moment(struct world *world)
 {
     px_asset_id asset = (px_asset_id)dice(world, ORACLE_ASSETS);
 
     world->position++;
     world->time_ns += (int64_t)(1 + dice(world, 20)) * PX_NS_PER_S;
+    if (world->control == NONE && world->oracle.value[asset][PX_SERIES_LAST] != PX_PRICE_NONE && dice(world, 10) == 0) {
+        several_values(world, asset);
+        return;
+    }
     for (unsigned i = 0; i < PX_COUNT_OF(series_used); i++) {
         unsigned series = series_used[i];
         int64_t factor = factor_of(series), last = world->oracle.value[asset][series];
@@ -372,7 +442,7 @@ static void random_rule(struct world *world, struct oracle_alert *alert)
 static void put_alert(struct world *world, unsigned at, struct px_plan *plan)
 {
     struct oracle_alert *alert = &world->oracle.alert[at];
-    struct oracle_moment moment = {world->position, world->time_ns};
+    struct oracle_moment moment = {world->position, world->time_ns, world->time_ns};
     struct px_moment now = {world->position, world->time_ns, world->time_ns};
 
     for (unsigned i = 0; i < plan->legs; i++)
@@ -382,7 +452,7 @@ static void put_alert(struct world *world, unsigned at, struct px_plan *plan)
     if (verdict == PX_VERDICT_FIRES || verdict == PX_VERDICT_LAST)
         keep_fire(world, at, plan->fires, world->position);
     plan->young_generation = 1;
-    plan->young_position = world->position;
+    plan->young_position = world->position + 1; /* a span of that very moment has other values too */
     if (verdict != PX_VERDICT_LAST && verdict != PX_VERDICT_EXPIRED)
         PX_CHECK(px_book_add(world->book, (struct px_alert_id){1, at}, alert->asset, plan) == 0);
     world->doomed = false;
