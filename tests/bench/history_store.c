@@ -5,6 +5,7 @@
  * Usage: history_store DATA TICKS TICK-ASSETS MINUTES MINUTE-ASSETS SCALE
  *        history_store DATA TICKS TICK-ASSETS SCALE     no charts, nothing compacted: for tests that need a history
  *        history_store DATA TICKS TICK-ASSETS SCALE bulk     only what an import of them takes
+ *        history_store DATA     everything that there is into files, compacted
  *   TICKS    records {int64 time in us, int64 price, uint32 asset, uint32 0} in order of time
  *   MINUTES  records {int64 start in us, int64 open, high, low, close, uint32 asset, uint32 0}, likewise
  * Assets are named T00000-USD and M00000-USD onwards. Prints one line of JSON.
@@ -445,6 +446,10 @@ int main(int argc, char **argv)
     struct px_hist *hist;
     size_t tick_count, minute_count;
 
+    if (argc == 2) {
+        uint64_t sizes[PX_COUNT_OF(families)];
+        return compact(argv[1], sizes) == 0;
+    }
     PX_CHECK(argc >= 5 && argc <= 7);
     const struct tick *ticks = map(argv[2], sizeof *ticks, &tick_count);
     tick_assets = (unsigned)atoi(argv[3]);
