@@ -63,7 +63,8 @@ struct pxi_task {
     enum pxi_task_state state;
     unsigned client; /* of the server, and which of those that had the place */
     uint32_t serial;
-    px_mono since; /* it has been waiting */
+    px_mono since;   /* it has been waiting */
+    uint64_t behind; /* of its alert's levels: what had been told when it was looked at first, + 1; 0: not yet */
     struct px_wire_head head;
     struct px_wire_request request;
     struct px_alert *batch; /* records that came with the request, range.limit of them; whoever takes the finished task frees them */

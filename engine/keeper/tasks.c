@@ -87,6 +87,7 @@ int pxi_task_submit(struct pxi_tasks *tasks, const struct px_wire_head *head, co
         task->request = *request;
         task->batch = *batchp;
         task->since = px_mono_now();
+        task->behind = 0;
         *batchp = NULL;
         task->rows = NULL;
         task->row_count = 0;
@@ -340,24 +341,52 @@ static int tell_few(struct pxi_keeper *keeper)
     return px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) <= PXI_TELL_MAX ? tell_rest(keeper) : 0;
 }
 
+/* Are there hits of the asset that had been told when the task was looked at first? They are about the alert as it was. */
+static bool is_overtaking(const struct pxi_keeper *keeper, struct pxi_task *task, px_asset_id asset, unsigned most)
+{
+    struct px_levels_value levels;
+
+    if (asset == PX_ASSET_NONE)
+        return false;
+    if (task->behind == 0) {
+        px_latch_read(px_shm_levels(keeper->shm, asset), &levels);
+        task->behind = levels.position + 1;
+    }
+    return pxi_hits_older(&keeper->hits, asset, task->behind, most);
+}
+
+/* A task that has waited long enough: all that it waits for is done now. */
+static int make_way(struct pxi_keeper *keeper, struct pxi_task *task, px_asset_id asset)
+{
+    int error = 0;
+
+    while (error >= 0 && is_overtaking(keeper, task, asset, UINT32_MAX)) {
+        px_heritage_beat(keeper->heritage);
+        error = pxi_judge_turn(keeper);
+    }
+    if (error >= 0)
+        error = pxi_masses_finish(keeper, asset);
+    return error < 0 ? error : tell_rest(keeper);
+}
+
 /*
- * Alerts are changed by what their rows say, so the rows have to know of every fire. A few are told for it; over a storm the task waits (> 0), and what is
- * new goes on. PX_E_*.
+ * Alerts are changed behind the hits that were told before, and by what their rows say, so the rows have to know of every fire. A few are told for it;
+ * over a storm, or hits that are queued, the task waits (> 0), and what is new goes on. PX_E_*.
  */
-static int must_wait(struct pxi_keeper *keeper, struct tasks_group *group, const struct pxi_task *task)
+static int must_wait(struct pxi_keeper *keeper, struct tasks_group *group, struct pxi_task *task)
 {
     struct px_alert alert;
 
-    if (!changes_alert(task->head.kind) || px_alerts_get(keeper->alerts, NULL, task->request.alert.id, &alert) != 0 ||
-        !pxi_judge_unsettled(keeper, alert.asset))
+    if (!changes_alert(task->head.kind) || px_alerts_get(keeper->alerts, NULL, task->request.alert.id, &alert) != 0)
+        return 0;
+    bool overtaking = is_overtaking(keeper, task, alert.asset, PXI_HITS);
+    if (!overtaking && !pxi_judge_unsettled(keeper, alert.asset))
         return 0;
     bool few = !pxi_masses_busy(keeper, alert.asset) && px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) <= PXI_TELL_MAX;
-    if (!few && px_mono_since(px_mono_now(), task->since) < PATIENCE_NS)
+    if ((overtaking || !few) && px_mono_since(px_mono_now(), task->since) < PATIENCE_NS)
         return 1;
     int error = is_open(keeper, group) ? end_group(keeper, group) : 0;
-    if (!error)
-        error = pxi_masses_finish(keeper, alert.asset);
-    return error ? error : tell_rest(keeper);
+    return error ? error : make_way(keeper, task, alert.asset);
 }
 
 /* Into the group; > 0: it has to wait. */

@@ -186,6 +186,14 @@ def with_requests(rules, courses, requests, events, ticks, at):
     return unique([c for c in found if c.done >= len(requests) or requests[c.done]["acked"] >= coming])
 
 
+def overtaken(rules, courses, requests, events, ticks, at):
+    """The courses in which a patch was under way when tick `at` came: the new rule is armed against it, the old one has not heard it."""
+    return [after for course in courses if course.done < len(requests)
+            for request in [requests[course.done]]
+            if request["what"] == "patch" and request["from"] <= ticks[at][2] <= request["acked"]
+            for after in [do(rules[course.done + 1], rules[course.done], course, request, events, ticks, at)] if after is not None]
+
+
 def state_of(rule, course, requests):
     """As the API calls it; None: it is deleted."""
     if requests[course.done - 1]["what"] == "delete":
@@ -207,6 +215,7 @@ def explain(rule, requests, events, ticks):
         prev, tick = ticks[at - 1][0], ticks[at]
         before = courses
         courses = [after for course in courses for after in [hears(rules[course.done], course, prev, tick, events)] if after is not None]
+        courses += overtaken(rules, before, requests, events, ticks, at)
         if not courses:
             seen = max(course.fires for course in before)
             return f"{seen} fires explained, then tick {tick} after {prev} demands one; seen next: {events[seen:seen + 1]}", set()
