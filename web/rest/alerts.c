@@ -21,20 +21,6 @@ px_asset_id pxi_alert_asset(void *ctx, struct px_text text, struct px_symbol *sy
 
 /* ---- create ---- */
 
-bool pxi_idempotency_key(struct px_request *request, struct px_text *keyp)
-{
-    const char *key = request->exchange->header(request->exchange->ctx, "Idempotency-Key");
-
-    *keyp = (struct px_text){key, key ? strlen(key) : 0};
-    bool good = !key || (keyp->len > 0 && keyp->len <= PXI_KEY_LEN_MAX);
-    for (size_t i = 0; i < keyp->len; i++)
-        good &= key[i] > 0x20 && key[i] < 0x7f;
-    if (!good)
-        px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "An Idempotency-Key has 1 to %d visible characters",
-                       PXI_KEY_LEN_MAX);
-    return good;
-}
-
 static void answer_created(struct px_request *request, const struct px_alert *stored)
 {
     char id[PX_ALERT_ID_SIZE];

@@ -5,13 +5,9 @@
 #include "web/rest/request_private.h"
 
 #define PXI_ALERT_BYTES_MAX 6144 /* of one alert in an answer, every byte of its texts escaped */
-#define PXI_KEY_LEN_MAX     255
 
 /* px_asset_finder over the directory; ctx is the request. */
 px_asset_id pxi_alert_asset(void *ctx, struct px_text text, struct px_symbol *symbolp);
-
-/* The header, `at` NULL without one; false with the problem stated when it is none. */
-bool pxi_idempotency_key(struct px_request *request, struct px_text *keyp);
 
 /* The caller's alert of this id; false with the problem stated. */
 bool pxi_alert_fetch(struct px_request *request, struct px_text name, struct px_alert *alertp);

@@ -11,10 +11,8 @@
 #include "base/error.h"
 #include "web/rest/channel_body.h"
 #include "web/rest/request_private.h"
-#include "web/ulid.h"
 
 #define CHANNEL_BYTES_MAX 4096 /* of one in an answer, every byte of its texts escaped */
-#define KEY_LEN_MAX       255
 #define SECRET_BYTES      32
 
 static void set_version(struct px_request *request, const struct px_channel *channel)
@@ -49,27 +47,6 @@ static bool make_secret(struct px_request *request, char secret[PX_SECRET_SIZE])
 
 /* ---- create ---- */
 
-/* Kept apart from the names of alerts, which the same key may have made. */
-static bool name_channel(struct px_request *request, struct px_channel *channel, bool *keyedp)
-{
-    const char *key = request->exchange->header(request->exchange->ctx, "Idempotency-Key");
-    char own[KEY_LEN_MAX + 16];
-
-    *keyedp = key != NULL;
-    if (!key) {
-        px_ulid_make(px_wall_now(), &channel->id);
-        return true;
-    }
-    int len = snprintf(own, sizeof own, "channel %s", key);
-    if (len > KEY_LEN_MAX + 8 || len == 8) {
-        px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "An Idempotency-Key has 1 to %d visible characters",
-                       KEY_LEN_MAX);
-        return false;
-    }
-    px_ulid_derive(channel->owner, (struct px_text){own, (size_t)len}, &channel->id);
-    return true;
-}
-
 void pxi_post_channel(struct px_request *request)
 {
     struct px_channel channel, stored;
@@ -78,7 +55,7 @@ void pxi_post_channel(struct px_request *request)
     if (!px_channel_body_read(request->body, false, &channel, &request->problem))
         return;
     snprintf(channel.owner, sizeof channel.owner, "%s", request->key.id);
-    if (!name_channel(request, &channel, &keyed))
+    if (!pxi_name_by_key(request, "channel", channel.owner, &channel.id, &keyed))
         return;
     if (channel.type == PX_CHANNEL_WEBHOOK && !channel.secret[0] && !make_secret(request, channel.secret))
         return;

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "web/rcu.h"
 #include "web/rest/request_private.h"
+#include "web/ulid.h"
 
 struct px_json *pxi_json(struct px_request *request)
 {
@@ -283,4 +284,34 @@ void pxi_write_owner_next(struct px_request *request, const struct px_alert_curs
         pxi_cursor_write(words, PXI_CURSOR_WORDS, cursor);
     }
     pxi_write_next(request, next ? cursor : NULL);
+}
+
+bool pxi_idempotency_key(struct px_request *request, struct px_text *keyp)
+{
+    const char *key = request->exchange->header(request->exchange->ctx, "Idempotency-Key");
+
+    *keyp = (struct px_text){key, key ? strlen(key) : 0};
+    bool good = !key || (keyp->len > 0 && keyp->len <= PXI_KEY_LEN_MAX);
+    for (size_t i = 0; i < keyp->len; i++)
+        good &= key[i] > 0x20 && key[i] < 0x7f;
+    if (!good)
+        px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "An Idempotency-Key has 1 to %d visible characters",
+                       PXI_KEY_LEN_MAX);
+    return good;
+}
+
+bool pxi_name_by_key(struct px_request *request, const char *kind, const char *owner, struct px_alert_id *idp, bool *keyedp)
+{
+    char own[PXI_KEY_LEN_MAX + 24];
+    struct px_text key;
+
+    if (!pxi_idempotency_key(request, &key))
+        return false;
+    *keyedp = key.at != NULL;
+    px_ulid_make(px_wall_now(), idp);
+    if (key.at) {
+        int len = snprintf(own, sizeof own, "%s %.*s", kind, (int)key.len, key.at);
+        px_ulid_derive(owner, (struct px_text){own, (size_t)len}, idp);
+    }
+    return true;
 }

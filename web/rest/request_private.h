@@ -96,6 +96,13 @@ bool pxi_param_int(struct px_request *request, const char *name, int64_t least, 
 bool pxi_param_bool(struct px_request *request, const char *name, bool *valuep);
 bool pxi_param_time(struct px_request *request, const char *name, int64_t *nsp);
 bool pxi_param_range(struct px_request *request, struct px_range *rangep); /* start, end, limit, order, cursor */
+#define PXI_KEY_LEN_MAX 255
+
+/* The header Idempotency-Key, `at` NULL without one; false with the problem stated when it is none. */
+bool pxi_idempotency_key(struct px_request *request, struct px_text *keyp);
+/* A new id, or with that header the one that it makes of every repetition; kinds have ids apart. False with the problem stated. */
+bool pxi_name_by_key(struct px_request *request, const char *kind, const char *owner, struct px_alert_id *idp, bool *keyedp);
+
 bool pxi_param_order(struct px_request *request, bool *descendingp);       /* asc, desc; left alone without */
 
 /* True, with 304, when the client has this version already. The ETag is sent either way. */

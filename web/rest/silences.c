@@ -7,10 +7,8 @@
 #include "base/error.h"
 #include "store/channel.h"
 #include "web/rest/request_private.h"
-#include "web/ulid.h"
 
 #define SILENCE_BYTES_MAX 1536 /* of one in an answer, every byte of its texts escaped */
-#define KEY_LEN_MAX       255
 
 /* ---- the body ---- */
 
@@ -170,27 +168,6 @@ static void write_silence(const struct px_silence *silence, struct px_json *json
 
 /* ---- create ---- */
 
-/* Kept apart from the names of alerts and channels, which the same key may have made. */
-static bool name_silence(struct px_request *request, struct px_silence *silence, bool *keyedp)
-{
-    const char *key = request->exchange->header(request->exchange->ctx, "Idempotency-Key");
-    char own[KEY_LEN_MAX + 16];
-
-    *keyedp = key != NULL;
-    if (!key) {
-        px_ulid_make(px_wall_now(), &silence->id);
-        return true;
-    }
-    size_t len = strlen(key);
-    if (len == 0 || len > KEY_LEN_MAX) {
-        px_problem_set(&request->problem, PX_PROBLEM_BAD_REQUEST, "An Idempotency-Key has 1 to %d visible characters", KEY_LEN_MAX);
-        return false;
-    }
-    len = (size_t)snprintf(own, sizeof own, "silence %s", key);
-    px_ulid_derive(silence->owner, (struct px_text){own, len}, &silence->id);
-    return true;
-}
-
 /* A start that was left out is another moment each time. */
 static bool is_same(const struct px_silence *a, const struct px_silence *b)
 {
@@ -208,7 +185,7 @@ void pxi_post_silence(struct px_request *request)
     if (!read_body(request, &silence))
         return;
     snprintf(silence.owner, sizeof silence.owner, "%s", request->key.id);
-    if (!name_silence(request, &silence, &keyed))
+    if (!pxi_name_by_key(request, "silence", silence.owner, &silence.id, &keyed))
         return;
     int rc = px_reader_silence_put(request->thread->reader, &silence, &stored);
     if (rc == PX_E_EXISTS && keyed && !is_same(&silence, &stored)) {
