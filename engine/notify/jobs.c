@@ -25,7 +25,7 @@ static bool is_held(const struct pxi_notify *notify, uint64_t number)
         if (notify->report[i].number == number)
             return true;
     for (unsigned i = 0; i < notify->waiting_count; i++)
-        if (notify->waiting[i].delivery.number == number)
+        if (notify->waiting[i].number == number)
             return true;
     return pxi_flight_has(notify, number);
 }
@@ -54,7 +54,9 @@ static bool wait_here(struct pxi_notify *notify, struct pxi_gate *gate, const st
 {
     if (gate->failures > 0 || gate->waiting >= PXI_WAITING_EACH || notify->waiting_count == PXI_WAITING)
         return false;
-    notify->waiting[notify->waiting_count++] = *job;
+    uint16_t place = notify->free_place[PXI_WAITING - notify->waiting_count - 1];
+    notify->place[place] = *job;
+    notify->waiting[notify->waiting_count++] = (struct pxi_waiting){job->delivery.number, place};
     gate->waiting++;
     return true;
 }
@@ -82,20 +84,24 @@ static void start(struct pxi_notify *notify, const struct px_job *job)
         pxi_flight_start(notify, job);
 }
 
+void pxi_jobs_init(struct pxi_notify *notify)
+{
+    for (unsigned i = 0; i < PXI_WAITING; i++)
+        notify->free_place[i] = (uint16_t)i;
+}
+
 void pxi_jobs_resume(struct pxi_notify *notify)
 {
     int64_t now_ns = px_wall_now();
-    unsigned kept = 0;
+    unsigned kept = 0, freed = PXI_WAITING - notify->waiting_count;
 
     for (unsigned i = 0; i < notify->waiting_count; i++) {
-        const struct px_job *job = &notify->waiting[i];
+        const struct px_job *job = &notify->place[notify->waiting[i].place];
         struct pxi_gate *gate = pxi_gate_of(&notify->gates, job->channel.id, now_ns);
         int64_t until_ns = notify->flying < PXI_FLIGHTS ? pxi_gate_pass(gate, pace_of(notify, &job->channel), now_ns) : PXI_CROWDED;
 
         if (until_ns == PXI_CROWDED) {
-            if (kept != i)
-                notify->waiting[kept] = *job;
-            kept++;
+            notify->waiting[kept++] = notify->waiting[i];
             continue;
         }
         gate->waiting--;
@@ -103,6 +109,7 @@ void pxi_jobs_resume(struct pxi_notify *notify)
             defer(notify, job, until_ns);
         else
             pxi_flight_start(notify, job);
+        notify->free_place[freed++] = notify->waiting[i].place;
     }
     notify->waiting_count = kept;
 }

@@ -46,6 +46,7 @@ static int notify_init(struct pxi_notify *notify, const struct px_heritage *heri
     notify->heritage = heritage;
     notify->stats = px_heritage_stats(heritage);
     notify->fresh = true;
+    pxi_jobs_init(notify);
     read_password(notify);
     if (heritage->config->notify.vapid_subject[0] && pxi_vapid_open(heritage->config->data, &notify->vapid) != 0)
         px_log(PX_LOG_ERROR, "push_off"); /* the others must be told all the same; each attempt says why */

@@ -23,8 +23,8 @@
 #define PXI_FLIGHTS      256  /* attempts under way */
 #define PXI_FLIGHTS_EACH 16   /* of them to one channel, so that a dead receiver leaves room for the others */
 #define PXI_GATES        1024 /* channels whose pace is known; the one longest unused is forgotten */
-#define PXI_WAITING      256  /* jobs that wait here for a flight of their channel to land */
-#define PXI_WAITING_EACH 128  /* of them for one channel */
+#define PXI_WAITING      1024 /* jobs that wait here for a flight of their channel to land */
+#define PXI_WAITING_EACH 512  /* of them for one channel: what a busy machine brings at once is sent without going back to the keeper */
 #define PXI_REPORTS      (2 * PXI_FLIGHTS + PXI_WAITING)
 #define PXI_BODY_MAX     8192
 #define PXI_REPLY_MAX    (64 * 1024)
@@ -85,6 +85,11 @@ struct pxi_exchange {
     int64_t rest_ns; /* since then, before the next one */
 };
 
+struct pxi_waiting {
+    uint64_t number; /* of the delivery */
+    uint16_t place;
+};
+
 struct pxi_notify {
     const struct px_heritage *heritage;
     struct px_stats *stats;
@@ -96,8 +101,10 @@ struct pxi_notify {
     unsigned flying;
     struct px_report report[PXI_REPORTS]; /* for the keeper, in order */
     unsigned reports;
-    struct px_job waiting[PXI_WAITING]; /* in the order in which they came */
+    struct pxi_waiting waiting[PXI_WAITING]; /* in the order in which they came */
     unsigned waiting_count;
+    struct px_job place[PXI_WAITING]; /* jobs are large, so they stay where they are while the list above moves up */
+    uint16_t free_place[PXI_WAITING]; /* PXI_WAITING - waiting_count of them */
     struct pxi_exchange claims, reporting;
     struct px_job jobs[PX_JOBS_MAX];
     bool fresh; /* no lease is known here */
@@ -115,6 +122,7 @@ bool pxi_flight_has(const struct pxi_notify *notify, uint64_t number);
 void pxi_jobs_turn(struct pxi_notify *notify);
 /* Where news of the keeper will come from; returns how many of them. Up to 2. */
 unsigned pxi_jobs_wait(const struct pxi_notify *notify, struct curl_waitfd fds[2], int *timeout_msp);
+void pxi_jobs_init(struct pxi_notify *notify);
 void pxi_jobs_resume(struct pxi_notify *notify); /* starts what has waited long enough */
 void pxi_report(struct pxi_notify *notify, const struct px_report *report);
 
