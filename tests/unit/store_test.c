@@ -6,7 +6,8 @@
 
 #include "base/error.h"
 #include "match/plan.h"
-#include "store/alerts.h"
+#include "store/alerts_private.h"
+#include "store/armed.h"
 #include "store/hist.h"
 
 static char data[64];
@@ -420,6 +421,121 @@ START_TEST(history_follows_the_symbol_when_the_file_is_reordered)
 }
 END_TEST
 
+static int nothing(void *ctx)
+{
+    (void)ctx;
+    return 0;
+}
+
+static void no_near(void *ctx, px_asset_id asset, unsigned series, int64_t up, int64_t down)
+{
+    (void)ctx;
+    (void)asset;
+    (void)series;
+    (void)up;
+    (void)down;
+}
+
+static void see(void *ctx, px_asset_id asset, unsigned series)
+{
+    ((uint32_t *)ctx)[asset] |= UINT32_C(1) << series;
+}
+
+/* What a start is told about: bits of the series of both assets. */
+static void series_of(struct px_alerts *alerts, uint32_t seen[2])
+{
+    struct px_book_out out = {.near = no_near};
+    struct px_index index;
+    struct px_book *book;
+
+    seen[0] = seen[1] = 0;
+    px_armed_index(alerts, nothing, NULL, &index);
+    ck_assert_int_eq(px_book_create(2, 1 << 20, &index, &out, &book), 0);
+    ck_assert_int_eq(px_armed_load(alerts, book, see, seen), 0);
+    px_book_destroy(&book);
+}
+
+static void put_row(const struct px_index *index, px_asset_id asset, unsigned series, bool down)
+{
+    struct px_row row = {.alert = {1, series}, .asset = asset, .place = {.level = 100, .series = (uint8_t)series, .down = down}, .len = 1};
+
+    index->put(index->ctx, &row);
+}
+
+/* A start does not look for them, but in an index of an engine that has not noted them. */
+START_TEST(which_series_have_rows_is_remembered)
+{
+    const uint32_t wanted[2] = {1u << PX_SERIES_LAST | 1u << PX_SERIES_AGE, 1u << PX_SERIES_BID};
+    const uint32_t old[2] = {0, 2}; /* number, decimals */
+    struct px_alerts *alerts;
+    struct px_index index;
+    uint32_t seen[2];
+
+    ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+    px_alerts_indexed(alerts);
+    px_armed_index(alerts, nothing, NULL, &index);
+    put_row(&index, 0, PX_SERIES_LAST, false);
+    put_row(&index, 0, PX_SERIES_AGE, true);
+    put_row(&index, 1, PX_SERIES_BID, true);
+    ck_assert_int_eq(px_alerts_commit(alerts, true), 0);
+    for (unsigned life = 0; life < 3; life++) {
+        px_alerts_close(&alerts);
+        ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+        series_of(alerts, seen);
+        ck_assert_msg(memcmp(seen, wanted, sizeof seen) == 0, "life %u: %x %x", life, seen[0], seen[1]);
+        ck_assert(px_alerts_dirty(alerts) == (life == 1));
+        if (life == 0)
+            pxi_put(&alerts->db, PXI_ALERTS_META, "asset/BTC-USD", 13, old, sizeof old);
+        ck_assert_int_eq(px_alerts_commit(alerts, true), 0);
+    }
+    px_alerts_close(&alerts);
+}
+END_TEST
+
+/* A hit that is being worked off, as it is found again. */
+static int take_mass(void *ctx, const struct px_mass *mass)
+{
+    struct px_mass *to = ctx;
+
+    while (to->number != 0)
+        to++;
+    *to = *mass;
+    return 0;
+}
+
+static bool same_mass(const struct px_mass *a, const struct px_mass *b)
+{
+    return a->number == b->number && a->generation == b->generation && a->behind == b->behind && a->stage == b->stage &&
+           memcmp(&a->hit, &b->hit, sizeof a->hit) == 0;
+}
+
+START_TEST(hits_that_are_worked_off_are_found_again)
+{
+    struct px_mass first = {.number = 1, .generation = 3, .behind = 9, .stage = 2, .hit = {.asset = 1, .value = 70}}, second = first;
+    struct px_mass found[4] = {0};
+    struct px_alerts *alerts;
+
+    second.number = 300; /* in the order of numbers, not of bytes */
+    ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+    px_alerts_indexed(alerts);
+    px_alerts_mass_put(alerts, &second);
+    px_alerts_mass_put(alerts, &first);
+    first.stage = 3;
+    px_alerts_mass_put(alerts, &first);
+    ck_assert_int_eq(px_alerts_commit(alerts, true), 0);
+    px_alerts_close(&alerts);
+    ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+    ck_assert_int_eq(px_alerts_masses(alerts, take_mass, found), 0);
+    ck_assert(same_mass(&found[0], &first) && same_mass(&found[1], &second) && found[2].number == 0);
+    px_alerts_mass_drop(alerts, 1);
+    ck_assert_int_eq(px_alerts_commit(alerts, true), 0);
+    memset(found, 0, sizeof found);
+    ck_assert_int_eq(px_alerts_masses(alerts, take_mass, found), 0);
+    ck_assert(found[0].number == 300 && found[1].number == 0);
+    px_alerts_close(&alerts);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("store");
@@ -437,6 +553,8 @@ int main(void)
     tcase_add_test(tcase, a_quiet_minute_counts_in_a_longer_average);
     tcase_add_test(tcase, trades_are_paged_both_ways);
     tcase_add_test(tcase, history_follows_the_symbol_when_the_file_is_reordered);
+    tcase_add_test(tcase, which_series_have_rows_is_remembered);
+    tcase_add_test(tcase, hits_that_are_worked_off_are_found_again);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
     srunner_run_all(runner, CK_NORMAL);
