@@ -58,9 +58,9 @@ unsigned px_import_day(const int64_t *time_ns, size_t stride, unsigned n);
 /*
  * Takes whole minutes of trades, ascending, of one day, wherever there is no candle yet; adds to *report. Longer candles
  * around them are made again. At most up to where the recorded minutes end, or else beyond that: *donep says how many, and the
- * next call comes after px_hist_commit. PX_E_IO, PX_E_MEMORY.
+ * next call comes after px_hist_commit. Numbers those that it takes anew. PX_E_IO, PX_E_MEMORY.
  */
-int px_hist_import_trades(struct px_hist *hist, px_asset_id asset, const struct px_trade *trades, unsigned n,
+int px_hist_import_trades(struct px_hist *hist, px_asset_id asset, struct px_trade *trades, unsigned n,
                           const struct px_import_bounds *bounds, struct px_import_report *report, unsigned *donep);
 
 /* The same with `final` candles of a minute, 5 minutes, an hour or a day; the longer ones only before the first recorded

@@ -271,47 +271,51 @@ static struct px_candle minute_of(const struct px_trade *trades, unsigned count,
     return minute;
 }
 
-/* Trades in blocks that no other import can come to lie in: they end where a minute without one begins. */
+/* Trades in blocks that no other import can come to lie in: they end where a minute without one begins. They stay where they are, in
+ * the caller's array. */
 struct blocks {
     struct px_hist *hist;
     uint32_t stored;
     unsigned count;
     int64_t from_ns, minute_ns; /* before it none is kept; of the last */
-    struct px_trade trades[PX_BLOCK_TRADES];
+    struct px_trade *first;
 };
 
-static void end_block(struct blocks *blocks)
+static void put_block(struct blocks *blocks, unsigned count)
 {
     uint8_t key[PXI_TICK_KEY], value[PX_BLOCK_BYTES_MAX];
 
-    if (blocks->count == 0)
-        return;
-    pxi_place_key(&pxi_imported_place, blocks->stored, blocks->trades[0].time_ns, blocks->trades[0].sequence, key);
-    pxi_put(&blocks->hist->db, PXI_HIST_IMPORTED, key, sizeof key, value,
-            px_block_encode(blocks->trades, blocks->count, value));
-    blocks->count = 0;
+    pxi_place_key(&pxi_imported_place, blocks->stored, blocks->first->time_ns, blocks->first->sequence, key);
+    pxi_put(&blocks->hist->db, PXI_HIST_IMPORTED, key, sizeof key, value, px_block_encode(blocks->first, count, value));
+    blocks->first += count;
+    blocks->count -= count;
+}
+
+static void end_block(struct blocks *blocks)
+{
+    if (blocks->count > 0)
+        put_block(blocks, blocks->count);
 }
 
 /* Their sequence is their place among those of one instant: the same in every import, and almost always 0, which takes no room. */
-static void put_minute(struct blocks *blocks, const struct px_trade *trades, unsigned count)
+static void put_minute(struct blocks *blocks, struct px_trade *trades, unsigned count)
 {
     int64_t minute_ns = px_candle_start(trades[0].time_ns, 60);
-    uint64_t place = 0;
 
     if (minute_ns < blocks->from_ns)
         return;
-    if (blocks->count > 0 && minute_ns != blocks->minute_ns + PX_MINUTE_NS)
+    if (minute_ns != blocks->minute_ns + PX_MINUTE_NS || trades != blocks->first + blocks->count)
         end_block(blocks);
+    if (blocks->count == 0)
+        blocks->first = trades;
     for (unsigned i = 0; i < count; i++) {
-        if (blocks->count == PX_BLOCK_TRADES)
-            end_block(blocks);
-        struct px_trade *trade = &blocks->trades[blocks->count++];
-        *trade = trades[i];
-        place = i > 0 && trades[i].time_ns == trades[i - 1].time_ns ? place + 1 : 0;
-        trade->sequence = place;
-        trade->venue = PX_VENUE_NONE;
-        trade->spare = 0;
+        trades[i].sequence = i > 0 && trades[i].time_ns == trades[i - 1].time_ns ? trades[i - 1].sequence + 1 : 0;
+        trades[i].venue = PX_VENUE_NONE;
+        trades[i].spare = 0;
     }
+    blocks->count += count;
+    while (blocks->count > PX_BLOCK_TRADES)
+        put_block(blocks, PX_BLOCK_TRADES);
     blocks->minute_ns = minute_ns;
 }
 
@@ -347,7 +351,7 @@ static void taken(struct px_import_report *report, unsigned rows, int64_t end_ns
 }
 
 /* Between minutes that there are. */
-static void insert_minutes(struct blocks *blocks, const struct px_trade *trades, unsigned n,
+static void insert_minutes(struct blocks *blocks, struct px_trade *trades, unsigned n,
                            const struct px_import_bounds *bounds, struct series *minutes, struct px_import_report *report)
 {
     for (unsigned from = 0, to; from < n; from = to) {
@@ -377,7 +381,7 @@ static int put_minutes(struct px_hist *hist, uint32_t stored, struct px_candle *
     return 0;
 }
 
-static int append_minutes(struct blocks *blocks, const struct px_trade *trades, unsigned n,
+static int append_minutes(struct blocks *blocks, struct px_trade *trades, unsigned n,
                           const struct px_import_bounds *bounds, struct px_import_report *report)
 {
     struct px_candle *minutes = malloc(PX_MIN(n, DAY_MINUTES) * sizeof *minutes);
@@ -439,7 +443,7 @@ unsigned px_import_day(const int64_t *time_ns, size_t stride, unsigned n)
     return count;
 }
 
-static int import_trades(struct blocks *blocks, const struct px_trade *trades, unsigned n,
+static int import_trades(struct blocks *blocks, struct px_trade *trades, unsigned n,
                          const struct px_import_bounds *bounds, struct px_import_report *report, unsigned *donep)
 {
     const int64_t *end_ns = &blocks->hist->candles[blocks->stored].level[0].end_ns;
@@ -464,21 +468,15 @@ static int import_trades(struct blocks *blocks, const struct px_trade *trades, u
     return end(blocks->hist, blocks->stored, both, error, report->taken - before);
 }
 
-int px_hist_import_trades(struct px_hist *hist, px_asset_id asset, const struct px_trade *trades, unsigned n,
+int px_hist_import_trades(struct px_hist *hist, px_asset_id asset, struct px_trade *trades, unsigned n,
                           const struct px_import_bounds *bounds, struct px_import_report *report, unsigned *donep)
 {
-    struct blocks *blocks = calloc(1, sizeof *blocks);
+    struct blocks blocks = {.hist = hist, .from_ns = bounds->ticks_ns, .minute_ns = INT64_MIN / 2};
 
     PX_CHECK(asset < hist->assets && n > 0);
     *donep = 0;
-    if (!blocks)
-        return PX_E_MEMORY;
-    blocks->hist = hist;
-    blocks->stored = hist->stored[asset];
-    blocks->from_ns = bounds->ticks_ns;
-    int error = import_trades(blocks, trades, n, bounds, report, donep);
-    free(blocks);
-    return error;
+    blocks.stored = hist->stored[asset];
+    return import_trades(&blocks, trades, n, bounds, report, donep);
 }
 
 static int level_of(uint32_t interval_s)

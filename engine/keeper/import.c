@@ -123,7 +123,7 @@ static int take_slice(struct pxi_keeper *keeper, unsigned *donep)
     struct pxi_import *import = &keeper->import;
     px_asset_id asset = import->request.asset;
     struct px_import_bounds bounds = bounds_of(keeper, asset);
-    const struct px_trade *trades = (const struct px_trade *)import->rows + import->at;
+    struct px_trade *trades = (struct px_trade *)import->rows + import->at;
     const struct px_candle *candles = (const struct px_candle *)import->rows + import->at;
     unsigned left = import->count - import->at;
 
