@@ -123,8 +123,9 @@ struct px_report {
     struct px_attempt what;
 };
 
-#define PX_REPORTS_MAX 32
-#define PX_JOBS_MAX    64
+/* So many that a keeper that gets to an exchange twenty times a second only, on a busy disk, does not set the pace. */
+#define PX_REPORTS_MAX 128
+#define PX_JOBS_MAX    256
 
 /* One exchange: what has become of some, and room for more. */
 struct px_turn {
