@@ -186,17 +186,24 @@ static void *make_alerts(void *argument)
 
 /* ---- the run ---- */
 
-/* Watches how many arrive, and lets so many more or fewer be made. */
-static void steer(struct bench *bench, double seconds)
+static int64_t metric(struct rest *rest, const char *name)
+{
+    struct px_text body;
+
+    return rest_request(rest, "GET", "/metrics", NULL, &body) == 200 ? rest_metric(body, name) : -1;
+}
+
+/* Watches how many fire, and lets so many more or fewer be made. How many arrive says nothing: when they lag, more would make it worse. */
+static void steer(struct bench *bench, struct rest *rest, double seconds)
 {
     px_mono began = px_mono_now();
-    uint64_t before = __atomic_load_n(&bench->sink.distinct, __ATOMIC_RELAXED);
+    int64_t before = metric(rest, "pxengine_fires_total");
 
     while ((double)px_mono_since(px_mono_now(), began) < seconds * 1e9) {
         px_mono turn = px_mono_now();
 
         pause_ns(PX_NS_PER_S);
-        uint64_t now = __atomic_load_n(&bench->sink.distinct, __ATOMIC_RELAXED);
+        int64_t now = metric(rest, "pxengine_fires_total");
         double got = (double)(now - before) * 1e9 / (double)px_mono_since(px_mono_now(), turn) / bench->settings.rate;
         double pace = (double)bench->per_mille / 1000 * (1 + 0.3 * PX_MAX(PX_MIN(1 - got, 1.0), -1.0));
 
@@ -255,15 +262,8 @@ static int begin(struct bench *bench, struct rest *rest)
     for (unsigned i = 0; i < MAKERS; i++)
         if (pthread_create(&bench->maker[i], NULL, make_alerts, bench) != 0)
             return PX_E_SYSTEM;
-    steer(bench, bench->settings.warmup);
+    steer(bench, rest, bench->settings.warmup);
     return 0;
-}
-
-static int64_t metric(struct rest *rest, const char *name)
-{
-    struct px_text body;
-
-    return rest_request(rest, "GET", "/metrics", NULL, &body) == 200 ? rest_metric(body, name) : -1;
 }
 
 /* No more ticks; what has fired has some seconds to arrive. */
@@ -338,7 +338,7 @@ static int run(struct bench *bench)
     processes_begin(&processes, bench->settings.engine_pid);
     px_mono began = px_mono_now();
     __atomic_store_n(&bench->sink.measuring, 1, __ATOMIC_RELEASE);
-    steer(bench, bench->settings.seconds);
+    steer(bench, &rest, bench->settings.seconds);
     __atomic_store_n(&bench->sink.measuring, 0, __ATOMIC_RELEASE);
     double seconds = (double)px_mono_since(px_mono_now(), began) / 1e9;
     processes_end(&processes, bench->settings.engine_pid);
