@@ -90,6 +90,12 @@ def symbol(i):
     return f"A{i:05d}-USD"
 
 
+def keep_alive():
+    """A price is carried on for five minutes only: what long averages are made of has to come again before that."""
+    again = [f"0 {symbol(i).replace('-', '')} {prices[-1]} 1" for i, (name, _, prices, _) in enumerate(CASES) if name.startswith("average")]
+    return (["100000" + again[0][1:]] + again[1:]) * 9
+
+
 def script(folder, moves):
     """Everything at 100, and with `moves` all that comes after, in the three groups that wait for one another."""
     groups = {"": [], "hold": [], "minute": []}
@@ -103,7 +109,7 @@ def script(folder, moves):
     for group, delay in (("hold", HOLD_MS), ("minute", MINUTE_MS)):
         if groups[group]:
             groups[group][0] = f"{delay}" + groups[group][0][1:]
-    lines = sum(groups.values(), [])
+    lines = sum(groups.values(), []) + (keep_alive() if moves and LONG else [])
     path = pathlib.Path(folder) / f"script{int(moves)}"
     path.write_text("\n".join(lines) + "\n")
     return path
