@@ -40,7 +40,7 @@ struct px_alert {
     uint8_t channel_count;
     uint8_t spare;
     uint32_t version;                  /* from 1; the ETag */
-    int64_t created_ns, last_fired_ns; /* wall; 0 = never */
+    int64_t created_ns, last_fired_ns; /* wall; that of the price that made it fire, 0 = never */
     uint64_t fires;
     uint64_t rearmed_fires; /* of them, before it was last armed by hand: max_fires counts from there */
     struct px_rule rule; /* as the client wrote it */

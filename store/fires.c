@@ -142,7 +142,7 @@ static int tell(struct px_alerts *alerts, uint64_t eseq, const struct outbox_row
         return error;
     pxi_touch(alerts, row->alert);
     alert.fires = PX_MAX(alert.fires, row->fire_number);
-    alert.last_fired_ns = row->matched_ns;
+    alert.last_fired_ns = row->time_ns > 0 ? row->time_ns : row->matched_ns; /* what a changed rule's cooldown counts from: px_alerts_plan */
     alert.version++;
     if (row->last)
         alert.state = PX_ALERT_FIRED;
