@@ -320,13 +320,44 @@ int px_reader_alert_batch(struct px_reader *reader, const struct px_alert *alert
     return result;
 }
 
-/* A refusal for the version may be this very call's own doing, before its connection was lost. */
-static int look_again(struct px_reader *reader, const char *owner, struct px_alert_id id, uint32_t version, int refusal,
-                      struct px_alert *storedp)
+/* What its owner has chosen, in bytes that are equal when that is. */
+static size_t wishes_of(const struct px_alert *alert, uint8_t bytes[PX_ALERT_ENCODED_MAX])
 {
-    int result = px_reader_alert_get(reader, owner, id, storedp);
+    struct px_alert only = *alert;
 
-    return result == 0 && storedp->version != version + 1 ? refusal : result;
+    only.state = PX_ALERT_ARMED;
+    only.version = 0;
+    only.created_ns = only.last_fired_ns = 0;
+    only.fires = only.rearmed_fires = 0;
+    return px_alert_encode(&only, bytes);
+}
+
+/* Does it stand as the call wanted it? */
+static bool is_done(enum px_wire_kind kind, const struct px_alert *wanted, const struct px_alert *stored)
+{
+    uint8_t bytes[2][PX_ALERT_ENCODED_MAX];
+
+    switch (kind) {
+    case PX_WIRE_ALERT_UPDATE: {
+        size_t len = wishes_of(wanted, bytes[0]);
+        return len == wishes_of(stored, bytes[1]) && memcmp(bytes[0], bytes[1], len) == 0;
+    }
+    case PX_WIRE_ALERT_PAUSE:
+        return stored->state == PX_ALERT_PAUSED;
+    case PX_WIRE_ALERT_RESUME:
+        return stored->state != PX_ALERT_PAUSED && stored->state != PX_ALERT_EXPIRED;
+    default: /* rearm */
+        return stored->state != PX_ALERT_PAUSED && stored->rearmed_fires == stored->fires;
+    }
+}
+
+/* A refusal for the version may be this very call's own doing, before its connection was lost. But a fire gives a new version too: so what stands
+ * there must be what was asked for. */
+static int look_again(struct px_reader *reader, enum px_wire_kind kind, const struct px_alert *wanted, int refusal, struct px_alert *storedp)
+{
+    int result = px_reader_alert_get(reader, wanted->owner, wanted->id, storedp);
+
+    return result == 0 && !is_done(kind, wanted, storedp) ? refusal : result;
 }
 
 int px_reader_alert_update(struct px_reader *reader, const struct px_alert *changed, struct px_alert *storedp)
@@ -343,7 +374,7 @@ int px_reader_alert_update(struct px_reader *reader, const struct px_alert *chan
     request.alert = *changed;
     result = ask(reader, PX_WIRE_ALERT_UPDATE, &request, &rows, &answer, &again);
     if (result == PX_E_PRECONDITION && again)
-        return look_again(reader, changed->owner, changed->id, changed->version, result, storedp);
+        return look_again(reader, PX_WIRE_ALERT_UPDATE, changed, result, storedp);
     return result == 0 && answer.count != 1 ? PX_E_FORMAT : result;
 }
 
@@ -361,7 +392,7 @@ static int act(struct px_reader *reader, enum px_wire_kind kind, const char *own
     request.alert.version = version;
     int result = ask(reader, kind, &request, &rows, &answer, &again);
     if (again && version != 0 && (result == PX_E_PRECONDITION || result == PX_E_CONFLICT))
-        return look_again(reader, owner, id, version, result, storedp);
+        return look_again(reader, kind, &request.alert, result, storedp);
     return result == 0 && answer.count != 1 ? PX_E_FORMAT : result;
 }
 
