@@ -66,7 +66,8 @@ static bool write_item(struct batch *batch, uint32_t i, struct px_json *json, st
     struct px_alert again;
 
     if (batch->at[i] < 0) { /* once more: keeping what was wrong with each would take megabytes */
-        read_item(batch, i, &again, problem);
+        if (read_item(batch, i, &again, problem)) /* nothing is wrong with it: its channels could not be looked up a moment ago */
+            px_problem_of_error(problem, PX_E_AGAIN);
         write_problem(batch, problem, json);
         return false;
     }
