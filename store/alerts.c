@@ -443,6 +443,7 @@ bool px_alerts_dirty(const struct px_alerts *alerts)
 
 int px_alerts_commit(struct px_alerts *alerts, bool sync)
 {
+    pxi_fires_put(alerts);
     put_numbers(alerts);
     memset(alerts->touched, 0, sizeof alerts->touched);
     alerts->changes = alerts->fires = 0;

@@ -5,7 +5,7 @@
  *   owners   id              ->  owner
  *   armed    asset, series, direction, level, id  ->  plan    the index of what waits: store/armed.h
  *   expiry   time, owner, id ->  (empty)          those that end by themselves
- *   outbox   eseq            ->  fire             durable, and not told yet
+ *   outbox   eseq            ->  fires            durable, and not told yet: those of a group, numbered from the key on
  *   events   eseq            ->  fire, with all that telling it needs
  *   mine     owner, eseq     ->  id of the alert  a user's fires are one range
  *   meta     "eseq", "alerts", "checkpoint", "deliveries", "count/<owner>", "asset/<symbol>", "mass/<number>"

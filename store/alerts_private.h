@@ -49,6 +49,7 @@ struct px_alerts {
     void *render_ctx;
     int (*settle)(void *ctx); /* how the group under way is committed when the index wants to be read */
     void *settle_ctx;
+    struct pxi_outbox *outbox;      /* fires on their way: fires.c */
     uint64_t told;                  /* newest fire that has been told, likewise */
     uint32_t fires;                 /* judged in the group */
     uint32_t *number;               /* per asset of the configuration: its number in the index */
@@ -86,6 +87,7 @@ struct px_alert_id pxi_id_from_key(const uint8_t key[16]);
 /* fires.c */
 int pxi_fires_open(struct px_alerts *alerts);
 void pxi_fires_close(struct px_alerts *alerts);
+void pxi_fires_put(struct px_alerts *alerts); /* what the group has judged so far goes into its batch */
 
 /* numbers.c: what the index calls an asset. */
 int pxi_numbers_open(struct px_alerts *alerts);
@@ -95,6 +97,13 @@ px_asset_id pxi_asset_of_number(const struct px_alerts *alerts, uint32_t number)
 
 /* Decodes a row and finds the asset of today. */
 int pxi_alert_row(const struct px_alerts *alerts, const void *value, size_t len, struct px_alert *alertp);
+
+/* Alerts as they are stored, of as many names at once. */
+struct pxi_fetched {
+    uint8_t value[PXI_MANY][PX_ALERT_ENCODED_MAX];
+    size_t len[PXI_MANY]; /* PXI_NONE: there is no such alert */
+};
+int pxi_alerts_fetch(const struct px_alerts *alerts, const struct px_alert_id *ids, unsigned count, struct pxi_fetched *fetched);
 
 #define PXI_EVENT_MAX 800
 

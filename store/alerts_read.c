@@ -57,6 +57,25 @@ int px_alerts_get(const struct px_alerts *alerts, const char *owner, struct px_a
     return error ? error : pxi_alert_row(alerts, value, len, alertp);
 }
 
+/* Owners first, then the rows under these. */
+int pxi_alerts_fetch(const struct px_alerts *alerts, const struct px_alert_id *ids, unsigned count, struct pxi_fetched *fetched)
+{
+    char holders[PXI_MANY][PX_OWNER_SIZE] = {{0}};
+    uint8_t names[PXI_MANY][16] = {{0}}, keys[PXI_MANY][PXI_ALERT_KEY] = {{0}};
+    size_t lens[PXI_MANY];
+
+    for (unsigned i = 0; i < count; i++)
+        pxi_id_key(names[i], ids[i]);
+    int error = pxi_get_many(&alerts->db, PXI_ALERTS_OWNERS, count, names, sizeof *names, holders, PX_OWNER_SIZE, lens);
+    if (error)
+        return error;
+    for (unsigned i = 0; i < count; i++) {
+        holders[i][PX_OWNER_SIZE - 1] = '\0';
+        pxi_alert_key(keys[i], holders[i], ids[i]); /* of one without an owner there is none */
+    }
+    return pxi_get_many(&alerts->db, PXI_ALERTS_ALERTS, count, keys, PXI_ALERT_KEY, fetched->value, PX_ALERT_ENCODED_MAX, fetched->len);
+}
+
 static bool has_tag(const struct px_alert *alert, const char *tag)
 {
     for (unsigned i = 0; i < alert->tag_count; i++)

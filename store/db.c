@@ -221,6 +221,44 @@ int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t ke
     return len <= size ? 0 : PX_E_FORMAT;
 }
 
+static int take(const struct pxi_db *db, rocksdb_pinnableslice_t *slice, char *message, void *value, size_t size, size_t *lenp)
+{
+    *lenp = PXI_NONE;
+    if (message)
+        return failed(db, "read", message);
+    if (!slice)
+        return 0;
+    const char *at = rocksdb_pinnableslice_value(slice, lenp);
+    bool fits = *lenp <= size;
+    if (fits)
+        memcpy(value, at, *lenp);
+    rocksdb_pinnableslice_destroy(slice);
+    return fits ? 0 : PX_E_FORMAT;
+}
+
+int pxi_get_many(const struct pxi_db *db, unsigned family, unsigned count, const void *keys, size_t key_len, void *values,
+                 size_t size, size_t *lens)
+{
+    rocksdb_pinnableslice_t *slice[PXI_MANY] = {NULL};
+    char *message[PXI_MANY] = {NULL};
+    const char *key[PXI_MANY] = {NULL};
+    size_t len[PXI_MANY] = {0};
+    int error = 0;
+
+    PX_CHECK(count <= PXI_MANY);
+    for (unsigned i = 0; i < count; i++) {
+        key[i] = (const char *)keys + i * key_len;
+        len[i] = key_len;
+    }
+    rocksdb_batched_multi_get_cf(db->db, db->read, db->family[family], count, key, len, slice, message, false);
+    for (unsigned i = 0; i < count; i++) {
+        int one = take(db, slice[i], message[i], (char *)values + i * size, size, &lens[i]);
+
+        error = error ? error : one;
+    }
+    return error;
+}
+
 rocksdb_iterator_t *pxi_scan(const struct pxi_db *db, unsigned family)
 {
     return rocksdb_create_iterator_cf(db->db, db->read, db->family[family]);

@@ -61,6 +61,13 @@ int pxi_db_sync(struct pxi_db *db); /* any thread */
 int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t key_len, void *value, size_t size,
             size_t *lenp);
 
+/* The same for `count` keys that lie one behind the other, in fewer walks through the files than one by one: at most PXI_MANY. Values of `size`
+ * bytes each, lens[i] of value i: PXI_NONE if there is none. PX_E_FORMAT (one is longer than size), PX_E_IO. */
+#define PXI_MANY 64u
+#define PXI_NONE SIZE_MAX
+int pxi_get_many(const struct pxi_db *db, unsigned family, unsigned count, const void *keys, size_t key_len, void *values,
+                 size_t size, size_t *lens);
+
 rocksdb_iterator_t *pxi_scan(const struct pxi_db *db, unsigned family);
 
 #define PXI_BOUND_MAX 16

@@ -7,8 +7,10 @@
 #include "store/alerts_private.h"
 #include "store/hist_private.h"
 
-#define OUTBOX_FORMAT 2
-#define FIRES_MAX     1000 /* in one group: a slice of a storm, so that the first of it is told soon */
+#define PAGE_FORMAT 3
+#define ROW_FORMAT  2    /* of an older engine: a row is one fire */
+#define PAGE_FIRES  64u
+#define FIRES_MAX   1000 /* in one group: a slice of a storm, so that the first of it is told soon */
 
 struct outbox_row { /* as the machine has it; a data folder stays on its architecture */
     uint8_t format, last;
@@ -21,6 +23,41 @@ struct outbox_row { /* as the machine has it; a data folder stays on its archite
 };
 _Static_assert(sizeof(struct outbox_row) == 104, "an outbox row");
 
+/* A row of the outbox: fires with numbers one after the other, from its key on. Each fire as a row of its own cost a third of what judging costs. */
+struct outbox_page {
+    uint8_t format, spare[3];
+    uint32_t count;
+    struct outbox_row fire[PAGE_FIRES];
+};
+#define PAGE_BYTES(count) (offsetof(struct outbox_page, fire) + (count) * sizeof(struct outbox_row))
+
+struct pxi_outbox {
+    uint64_t first;          /* number of the first fire in `page` */
+    struct outbox_page page; /* of the group under way */
+    uint64_t told_page;      /* key of the row in which the oldest fire stands that has not been told */
+};
+
+struct pending { /* in the outbox */
+    uint64_t eseq, page;
+    bool readable, ends_page;
+    struct outbox_row row;
+};
+
+/* ---- judged ---- */
+
+void pxi_fires_put(struct px_alerts *alerts)
+{
+    struct pxi_outbox *outbox = alerts->outbox;
+    uint8_t key[8];
+
+    if (outbox->page.count == 0)
+        return;
+    outbox->page.format = PAGE_FORMAT;
+    pxi_be64(key, outbox->first);
+    pxi_put(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key, &outbox->page, PAGE_BYTES(outbox->page.count));
+    outbox->page.count = 0;
+}
+
 bool px_alerts_fires_room(const struct px_alerts *alerts)
 {
     return alerts->fires < FIRES_MAX;
@@ -29,7 +66,8 @@ bool px_alerts_fires_room(const struct px_alerts *alerts)
 void px_alerts_fire(struct px_alerts *alerts, const struct px_judged *judged)
 {
     const struct px_fire *fire = &judged->fire;
-    struct outbox_row row = {.format = OUTBOX_FORMAT,
+    struct pxi_outbox *outbox = alerts->outbox;
+    struct outbox_row row = {.format = ROW_FORMAT,
                              .last = judged->last,
                              .op = judged->op,
                              .series = judged->series,
@@ -46,14 +84,19 @@ void px_alerts_fire(struct px_alerts *alerts, const struct px_judged *judged)
                              .position = fire->position,
                              .sseq = fire->sseq,
                              .asset_number = alerts->number[fire->asset]};
-    uint8_t key[8];
 
-    pxi_be64(key, ++alerts->eseq);
-    pxi_put(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key, &row, sizeof row);
+    if (outbox->page.count == PAGE_FIRES)
+        pxi_fires_put(alerts);
+    if (outbox->page.count == 0)
+        outbox->first = alerts->eseq + 1;
+    outbox->page.fire[outbox->page.count++] = row;
+    alerts->eseq++;
     alerts->fires++;
     alerts->untold[fire->asset]++;
     alerts->dirty = true;
 }
+
+/* ---- told ---- */
 
 void px_alerts_render_set(struct px_alerts *alerts, px_alerts_render *render, void *ctx)
 {
@@ -131,13 +174,16 @@ static void event_of(const struct px_alerts *alerts, uint64_t eseq, const struct
 }
 
 /* Brings the alert's row up to date and makes what tells of the fire. PX_E_AGAIN: the group has touched the alert. */
-static int tell(struct px_alerts *alerts, uint64_t eseq, const struct outbox_row *row, struct px_alert_event *event)
+static int tell(struct px_alerts *alerts, const struct pending *pending, const void *stored, size_t len, struct px_alert_event *event)
 {
+    const struct outbox_row *row = &pending->row;
     struct px_alert alert;
 
+    if (!pending->readable || len == PXI_NONE)
+        return PX_E_NOT_FOUND;
     if (!pxi_may_touch(alerts, row->alert))
         return PX_E_AGAIN;
-    int error = px_alerts_get(alerts, NULL, row->alert, &alert);
+    int error = pxi_alert_row(alerts, stored, len, &alert);
     if (error)
         return error;
     pxi_touch(alerts, row->alert);
@@ -147,20 +193,29 @@ static int tell(struct px_alerts *alerts, uint64_t eseq, const struct outbox_row
     if (row->last)
         alert.state = PX_ALERT_FIRED;
     pxi_alert_put(alerts, &alert);
-    event_of(alerts, eseq, row, &alert, event);
+    event_of(alerts, pending->eseq, row, &alert, event);
     put_event(alerts, event, alert.symbol);
     return pxi_deliveries_make(alerts, &alert, event, &event->deliveries);
 }
 
-static bool read_row(const rocksdb_iterator_t *scan, struct outbox_row *row)
+/* The fires of the row that the scan is on; false: an older engine's, whose event stands there already. */
+static bool read_page(const rocksdb_iterator_t *scan, struct outbox_page *page)
 {
     size_t len;
     const char *value = rocksdb_iter_value(scan, &len);
 
-    if (len != sizeof *row || value[0] != OUTBOX_FORMAT)
-        return false; /* an older engine's: its event stands there already */
-    memcpy(row, value, sizeof *row);
-    return true;
+    page->count = 1;
+    if (len == sizeof page->fire[0] && value[0] == ROW_FORMAT) {
+        memcpy(&page->fire[0], value, len);
+        return true;
+    }
+    if (len < PAGE_BYTES(1) || len > sizeof *page || value[0] != PAGE_FORMAT)
+        return false;
+    memcpy(page, value, len);
+    bool whole = page->count > 0 && page->count <= PAGE_FIRES && len == PAGE_BYTES(page->count);
+    if (!whole)
+        page->count = 1;
+    return whole;
 }
 
 static void count_told(struct px_alerts *alerts, const struct outbox_row *row)
@@ -171,22 +226,46 @@ static void count_told(struct px_alerts *alerts, const struct outbox_row *row)
         alerts->untold[asset]--;
 }
 
+/* Where the oldest one stands that has not been told: behind others, perhaps, that have been. */
+static void find_told_page(struct px_alerts *alerts, rocksdb_iterator_t *scan)
+{
+    struct pxi_outbox *outbox = alerts->outbox;
+    uint8_t from[8];
+    const uint8_t *key;
+
+    outbox->told_page = alerts->told + 1;
+    if (alerts->told == alerts->eseq)
+        return;
+    pxi_be64(from, alerts->told + 1);
+    rocksdb_iter_seek_for_prev(scan, (char *)from, sizeof from);
+    if ((key = pxi_scan_key(scan, "", 0, 8)) != NULL)
+        outbox->told_page = pxi_from_be64(key);
+}
+
 /* What a predecessor has left. */
 int pxi_fires_open(struct px_alerts *alerts)
 {
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
-    struct outbox_row row;
+    struct outbox_page page;
+    const uint8_t *key;
     uint8_t from[8];
 
     alerts->untold = calloc(px_names_config(alerts->names)->asset_count + 1, sizeof *alerts->untold);
-    if (!alerts->untold)
+    alerts->outbox = calloc(1, sizeof *alerts->outbox);
+    if (!alerts->untold || !alerts->outbox)
         return PX_E_MEMORY;
-    pxi_be64(from, alerts->told + 1);
-    for (rocksdb_iter_seek(scan, (char *)from, sizeof from); pxi_scan_key(scan, "", 0, 8) != NULL; rocksdb_iter_next(scan)) {
-        px_asset_id asset = read_row(scan, &row) ? pxi_asset_of_number(alerts, row.asset_number) : PX_ASSET_NONE;
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
+    find_told_page(alerts, scan);
+    pxi_be64(from, alerts->outbox->told_page);
+    for (rocksdb_iter_seek(scan, (char *)from, sizeof from); (key = pxi_scan_key(scan, "", 0, 8)) != NULL; rocksdb_iter_next(scan)) {
+        uint64_t first = pxi_from_be64(key);
+        bool readable = read_page(scan, &page);
 
-        if (asset != PX_ASSET_NONE)
-            alerts->untold[asset]++;
+        for (uint32_t i = 0; i < page.count && readable; i++) {
+            px_asset_id asset = first + i > alerts->told ? pxi_asset_of_number(alerts, page.fire[i].asset_number) : PX_ASSET_NONE;
+
+            if (asset != PX_ASSET_NONE)
+                alerts->untold[asset]++;
+        }
     }
     return pxi_scan_end(scan);
 }
@@ -194,6 +273,7 @@ int pxi_fires_open(struct px_alerts *alerts)
 void pxi_fires_close(struct px_alerts *alerts)
 {
     free(alerts->untold);
+    free(alerts->outbox);
 }
 
 bool px_alerts_untold(const struct px_alerts *alerts, px_asset_id asset)
@@ -201,40 +281,81 @@ bool px_alerts_untold(const struct px_alerts *alerts, px_asset_id asset)
     return alerts->told != alerts->eseq && asset != PX_ASSET_NONE && alerts->untold[asset] > 0;
 }
 
-int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_event *events, unsigned *countp, bool *morep)
+static unsigned take_page(const struct px_alerts *alerts, const rocksdb_iterator_t *scan, uint64_t first, unsigned most, struct pending *pending)
+{
+    struct outbox_page page;
+    bool readable = read_page(scan, &page);
+    unsigned count = 0;
+
+    for (uint32_t i = 0; i < page.count && count < most; i++) {
+        if (first + i <= alerts->told)
+            continue;
+        pending[count] = (struct pending){
+            .eseq = first + i, .page = first, .readable = readable, .ends_page = i + 1 == page.count, .row.asset_number = UINT32_MAX};
+        if (readable)
+            pending[count].row = page.fire[i];
+        count++;
+    }
+    return count;
+}
+
+/* The oldest ones that have not been told, at most `most`. */
+static int look_up(const struct px_alerts *alerts, unsigned most, struct pending *pending, unsigned *countp)
 {
     rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
-    struct outbox_row row;
     uint8_t from[8];
     const uint8_t *key;
-    int error = 0;
 
     *countp = 0;
-    *morep = false;
-    pxi_be64(from, alerts->told + 1);
+    pxi_be64(from, alerts->outbox->told_page);
     rocksdb_iter_seek(scan, (char *)from, sizeof from);
-    for (; (key = pxi_scan_key(scan, "", 0, 8)) != NULL; rocksdb_iter_next(scan)) {
-        uint64_t eseq = pxi_from_be64(key);
-
-        *morep = *countp == most;
-        if (*morep)
-            break;
-        row.asset_number = UINT32_MAX;
-        error = read_row(scan, &row) ? tell(alerts, eseq, &row, &events[*countp]) : PX_E_NOT_FOUND;
-        *morep = error == PX_E_AGAIN;
-        if (error && error != PX_E_NOT_FOUND)
-            break;
-        *countp += error == 0;
-        error = 0;
-        pxi_delete(&alerts->db, PXI_ALERTS_OUTBOX, key, 8);
-        count_told(alerts, &row);
-        alerts->told = eseq;
-        alerts->dirty = true;
+    while ((key = pxi_scan_key(scan, "", 0, 8)) != NULL && *countp < most) {
+        *countp += take_page(alerts, scan, pxi_from_be64(key), most - *countp, pending + *countp);
+        rocksdb_iter_next(scan);
     }
-    int scan_error = pxi_scan_end(scan);
+    return pxi_scan_end(scan);
+}
+
+static void told(struct px_alerts *alerts, const struct pending *pending)
+{
+    uint8_t key[8];
+
+    pxi_be64(key, pending->page);
+    if (pending->ends_page)
+        pxi_delete(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key);
+    count_told(alerts, &pending->row);
+    alerts->told = pending->eseq;
+    alerts->outbox->told_page = pending->ends_page ? pending->eseq + 1 : pending->page;
+    alerts->dirty = true;
+}
+
+int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_event *events, unsigned *countp, bool *morep)
+{
+    struct pending pending[PXI_MANY];
+    struct px_alert_id ids[PXI_MANY];
+    struct pxi_fetched fetched;
+    unsigned count;
+    int error = look_up(alerts, PX_MIN(most, PXI_MANY), pending, &count);
+
+    *countp = 0;
+    for (unsigned i = 0; i < count; i++)
+        ids[i] = pending[i].row.alert;
+    if (!error && count > 0)
+        error = pxi_alerts_fetch(alerts, ids, count, &fetched);
+    for (unsigned i = 0; i < count && !error; i++) {
+        int one = tell(alerts, &pending[i], fetched.value[i], fetched.len[i], &events[*countp]);
+
+        if (one && one != PX_E_NOT_FOUND) {
+            error = one;
+            break;
+        }
+        *countp += one == 0;
+        told(alerts, &pending[i]);
+    }
     if (alerts->dirty)
         pxi_number_put(alerts, "told", alerts->told);
-    return scan_error ? scan_error : error == PX_E_AGAIN ? 0 : error;
+    *morep = alerts->told < alerts->eseq - alerts->fires; /* those of the group under way cannot be read yet */
+    return error == PX_E_AGAIN ? 0 : error;
 }
 
 uint64_t px_alerts_eseq(const struct px_alerts *alerts)

@@ -236,6 +236,52 @@ START_TEST(alerts_are_created_listed_fired_and_deleted)
 }
 END_TEST
 
+/* A hundred at once stand in two rows of the outbox; told a few at a time, with a death in the middle of a row. */
+START_TEST(fires_are_told_once_each_whoever_dies)
+{
+    struct px_alerts *alerts;
+    struct px_alert stored;
+    struct px_alert_event events[9];
+    uint32_t count;
+    uint64_t next = 1;
+    bool more = true;
+
+    ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+    for (uint64_t i = 1; i <= 100; i++) {
+        struct px_alert alert = alert_of(i, "anna");
+
+        ck_assert_int_eq(px_alerts_create(alerts, &alert, 100, &stored), 0);
+    }
+    ck_assert_int_eq(px_alerts_commit(alerts, true), 0);
+    for (uint64_t i = 1; i <= 100; i++)
+        px_alerts_fire(alerts, &(struct px_judged){.fire = {.alert = {7, 101 - i}, .price = (int64_t)i}, .fire_number = 1, .last = true});
+    ck_assert_int_eq(px_alerts_tell(alerts, 9, events, &count, &more), 0);
+    ck_assert(count == 0 && !more); /* the group has not been committed */
+    ck_assert_int_eq(px_alerts_commit(alerts, true), 0);
+    ck_assert(px_alerts_untold(alerts, 0));
+    for (more = true; more; next += count) {
+        ck_assert_int_eq(px_alerts_tell(alerts, 9, events, &count, &more), 0);
+        ck_assert(count > 0 && more == (next + count <= 100));
+        for (uint32_t i = 0; i < count; i++)
+            ck_assert(events[i].eseq == next + i && events[i].fire.alert.lo == 101 - next - i && events[i].fire.price == (int64_t)(next + i));
+        bool durable = (next & 1) != 0;
+        if (durable)
+            ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+        px_alerts_close(&alerts);
+        ck_assert_int_eq(px_alerts_open(data, names, &alerts), 0);
+        ck_assert(px_alerts_untold(alerts, 0) == (px_alerts_told(alerts) < 100));
+        if (!durable) { /* the next one tells them */
+            ck_assert_uint_eq(px_alerts_told(alerts), next - 1);
+            ck_assert_int_eq(px_alerts_tell(alerts, count, events, &count, &more), 0);
+            ck_assert_uint_eq(events[0].eseq, next);
+            ck_assert_int_eq(px_alerts_commit(alerts, false), 0);
+        }
+    }
+    ck_assert(next == 101 && !px_alerts_untold(alerts, 0) && px_alerts_told(alerts) == px_alerts_eseq(alerts));
+    px_alerts_close(&alerts);
+}
+END_TEST
+
 /* ---- history ---- */
 
 #define M    PX_MINUTE_NS
@@ -548,6 +594,7 @@ int main(void)
     tcase_add_test(tcase, an_alert_survives_its_encoding);
     tcase_add_test(tcase, rows_of_before_are_read);
     tcase_add_test(tcase, alerts_are_created_listed_fired_and_deleted);
+    tcase_add_test(tcase, fires_are_told_once_each_whoever_dies);
     tcase_add_test(tcase, answers_are_kept_for_a_day);
     tcase_add_test(tcase, candle_ranges_follow_the_four_rules);
     tcase_add_test(tcase, a_quiet_minute_counts_in_a_longer_average);
