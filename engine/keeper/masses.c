@@ -48,6 +48,8 @@ static int append(struct pxi_masses *masses, const struct px_mass *stored)
         return PX_E_MEMORY;
     mass->stored = *stored;
     mass->stage = stored->stage;
+    if (masses->busy_count == 0)
+        masses->worked = px_mono_now(); /* its first slice has just been worked off */
     if (!*end)
         masses->busy[masses->busy_count++] = stored->hit.asset;
     else

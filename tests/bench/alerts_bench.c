@@ -11,11 +11,17 @@
  *   tell      what is in the outbox becomes events
  *   start     everything is closed and opened again, until values are judged; and until every window stands
  *   jump      one tick that reaches `jump` alerts of one asset, told to a keeper in a process of its own (tests/bench/alerts_jump.h)
+ *
+ *   What opens the store runs in a process of its own: threads of RocksDB do not survive a fork, and the keeper of the jump is forked.
+ *
  *   --leave: ends before the start, and DIR stays; --again: goes on there, from the start
  *   --index-only: rows of the index alone, for numbers of alerts that would take hours to create
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -31,6 +37,13 @@
 #define PIPELINE    500
 #define OWNERS      1000
 
+struct figures {
+    double creates_per_s, load_s, run_s, tell_s, open_s, start_s, windows_s, rss_mb; /* open_s: of the start, the store alone */
+    uint64_t told, fires, groups;
+    struct px_book_stats stats;
+    struct jump_plan jump;
+};
+
 struct bench {
     const char *dir, *redis;
     uint64_t alerts, ticks, seed, jump;
@@ -45,7 +58,7 @@ struct bench {
         int64_t up, down;
     } *near; /* per asset */
     uint64_t fires, position, next_id, groups;
-    double open_s; /* of the start: the store alone */
+    double open_s;
     struct px_alert_event events[TELL];
 };
 
@@ -285,20 +298,17 @@ static void add_above(struct bench *bench, uint32_t asset, int64_t price, uint64
     commit(bench);
 }
 
-static void jump(struct bench *bench, struct jump_figures *figuresp)
+static void prepare_jump(struct bench *bench, struct jump_plan *planp)
 {
-    struct jump_plan plan = {.config = &bench->config, .alerts = bench->jump, .other = bench->world.price[1] * 3};
     int64_t price = bench->world.price[0] * 3;
     uint64_t told;
 
-    plan.value = price + (int64_t)bench->jump;
+    *planp = (struct jump_plan){.config = &bench->config, .alerts = bench->jump, .other = bench->world.price[1] * 3};
+    planp->value = price + (int64_t)bench->jump;
     add_above(bench, 0, price, bench->jump);
-    plan.other_id = bench->next_id + 1;
-    add_above(bench, 1, plan.other, JUMP_OTHERS);
+    planp->other_id = bench->next_id + 1;
+    add_above(bench, 1, planp->other, JUMP_OTHERS);
     tell(bench, &told);
-    close_all(bench);
-    snprintf(bench->config.data, sizeof bench->config.data, "%s", bench->dir);
-    jump_measure(&plan, figuresp);
 }
 
 /* ---- figures ---- */
@@ -363,74 +373,116 @@ static void make_assets(struct bench *bench)
     must(px_names_create(&bench->config, &bench->names), "names");
 }
 
+static void make(struct bench *bench, struct figures *figures)
+{
+    open_all(bench);
+    load(bench, &figures->creates_per_s, &figures->load_s);
+    figures->run_s = run(bench);
+    figures->fires = bench->fires;
+    figures->groups = bench->groups;
+    figures->rss_mb = anonymous_mb();
+    px_book_stats(bench->book, &figures->stats);
+    if (!bench->index_only)
+        figures->tell_s = tell(bench, &figures->told);
+    close_all(bench);
+}
+
+static void start_again(struct bench *bench, struct figures *figures)
+{
+    figures->start_s = open_all(bench);
+    figures->open_s = bench->open_s;
+    px_mono opened = px_mono_now();
+    while (px_book_tend(bench->book) > 0)
+        ;
+    figures->windows_s = figures->start_s + seconds(opened);
+    if (bench->jump > 0 && !bench->index_only)
+        prepare_jump(bench, &figures->jump);
+    close_all(bench);
+}
+
+static int with_the_store(struct bench *bench, struct figures *figures)
+{
+    if (!bench->again) {
+        make(bench, figures);
+    } else {
+        world_start(&bench->world, bench->seed);
+        bench->next_id = (uint64_t)px_wall_now(); /* others than those that are there */
+    }
+    if (!bench->leave)
+        start_again(bench, figures);
+    return 0;
+}
+
+static void in_a_process(struct bench *bench, struct figures *figures)
+{
+    pid_t child = fork();
+    int status;
+
+    if (child == 0)
+        _exit(with_the_store(bench, figures));
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        exit(1);
+}
+
+static void print_jump(uint64_t alerts, const struct jump_figures *jumped)
+{
+    printf("  jump of %llu: first told after %.1f ms, durable after %.1f ms, all told after %.1f ms; a tick of another asset takes %.2f ms, the next one "
+           "behind the jump %.2f ms more, the slowest of those that follow %.2f ms more\n",
+           (unsigned long long)alerts, jumped->first_ms, jumped->durable_ms, jumped->told_ms, jumped->undisturbed_ms, jumped->delay_ms,
+           jumped->delay_most_ms);
+}
+
+static void print_all(const struct bench *bench, const struct figures *figures, const struct jump_figures *jumped, const struct redis_figures *redis)
+{
+    double ticks = (double)bench->ticks;
+
+    printf("alerts %llu, ticks %llu in %llu groups, fires %llu\n", (unsigned long long)bench->alerts, (unsigned long long)bench->ticks,
+           (unsigned long long)figures->groups, (unsigned long long)figures->fires);
+    printf("  created       %10.0f a second, durable, in batches of %d; all after %.1f s\n", figures->creates_per_s, BATCH, figures->load_s);
+    printf("  judged        %10.0f ticks a second, durable (%.0f fires a second)\n", ticks / figures->run_s, (double)figures->fires / figures->run_s);
+    printf("  told          %10.0f fires a second from the outbox\n", figures->told > 0 ? (double)figures->told / figures->tell_s : 0.0);
+    printf("  memory        %10.0f MB anonymous; windows %.1f MB, %llu of the alerts in them\n", figures->rss_mb,
+           (double)figures->stats.bytes / 1048576, (unsigned long long)figures->stats.resident);
+    printf("  started again %10.2f s until values are judged (the store was open after %.2f s), %.2f s until all windows stand\n", figures->start_s,
+           figures->open_s, figures->windows_s);
+    if (bench->jump > 0)
+        print_jump(bench->jump, jumped);
+    if (bench->redis) {
+        printf("  redis         %10.0f ticks a second, synced always (%llu fires), loaded in %.1f s, %.0f MB\n", ticks / redis->run_s,
+               (unsigned long long)redis->fires, redis->load_s, (double)redis->memory_bytes / 1048576);
+        if (redis->fires != figures->fires)
+            printf("  THE FIRES DIFFER: %llu and %llu\n", (unsigned long long)figures->fires, (unsigned long long)redis->fires);
+    }
+    printf("{\"alerts\":%llu,\"creates_per_s\":%.0f,\"ticks_per_s\":%.0f,\"rss_mb\":%.0f,\"restart_s\":%.2f,\"jump_first_ms\":%.1f,"
+           "\"jump_all_ms\":%.1f,\"jump_told_ms\":%.1f,\"jump_other_tick_delay_ms\":%.2f,\"durable_ticks_vs_redis\":%.2f,\"fires_equal\":%s}\n",
+           (unsigned long long)bench->alerts, figures->creates_per_s, ticks / figures->run_s, figures->rss_mb, figures->start_s, jumped->first_ms,
+           jumped->durable_ms, jumped->told_ms, jumped->delay_ms, bench->redis ? redis->run_s / figures->run_s : 0.0,
+           !bench->redis || redis->fires == figures->fires ? "true" : "false");
+}
+
 int main(int argc, char **argv)
 {
     static struct bench bench = {.alerts = 1000000, .ticks = 1000000, .seed = 7, .world.assets = 10000};
+    struct figures *figures = mmap(NULL, sizeof *figures, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct redis_figures redis = {0};
     struct jump_figures jumped = {0};
-    struct px_book_stats stats = {0};
-    double creates = 0, load_s = 0, run_s = 0, tell_s = 0, start_s, windows_s, rss = 0;
-    uint64_t told = 0, fires = 0;
 
-    if (argc < 2 || argv[1][0] == '-') {
+    if (argc < 2 || argv[1][0] == '-' || figures == MAP_FAILED) {
         fprintf(stderr, "usage: alerts_bench DIR [--alerts N] [--ticks N] [--assets N] [--group N] [--seed N] [--redis SOCKET] [--jump N] "
                         "[--index-only] [--leave | --again]\n");
         return 2;
     }
     bench.dir = argv[1];
     options(&bench, argc, argv);
+    snprintf(bench.config.data, sizeof bench.config.data, "%s", bench.dir);
     make_assets(&bench);
-    if (!bench.again) {
-        open_all(&bench);
-        load(&bench, &creates, &load_s);
-        run_s = run(&bench);
-        fires = bench.fires;
-        rss = anonymous_mb();
-        px_book_stats(bench.book, &stats);
-        if (!bench.index_only)
-            tell_s = tell(&bench, &told);
-        close_all(&bench);
-    } else {
-        world_start(&bench.world, bench.seed);
-        bench.next_id = (uint64_t)px_wall_now(); /* others than those that are there */
-    }
+    in_a_process(&bench, figures);
     if (bench.leave)
         return 0;
-    start_s = open_all(&bench);
-    px_mono opened = px_mono_now();
-    while (px_book_tend(bench.book) > 0)
-        ;
-    windows_s = start_s + seconds(opened);
-    if (bench.jump > 0 && !bench.index_only)
-        jump(&bench, &jumped);
-    else
-        close_all(&bench);
+    if (figures->jump.alerts > 0)
+        jump_measure(&figures->jump, &jumped);
     if (bench.redis)
         redis_measure(bench.redis, &bench.world, bench.seed, bench.alerts, bench.ticks, bench.group ? bench.group : PIPELINE, &redis);
-    printf("alerts %llu, ticks %llu in %llu groups, fires %llu\n", (unsigned long long)bench.alerts, (unsigned long long)bench.ticks,
-           (unsigned long long)bench.groups, (unsigned long long)fires);
-    printf("  created       %10.0f a second, durable, in batches of %d; all after %.1f s\n", creates, BATCH, load_s);
-    printf("  judged        %10.0f ticks a second, durable (%.0f fires a second)\n", (double)bench.ticks / run_s, (double)fires / run_s);
-    printf("  told          %10.0f fires a second from the outbox\n", told > 0 ? (double)told / tell_s : 0.0);
-    printf("  memory        %10.0f MB anonymous; windows %.1f MB, %llu of the alerts in them\n", rss, (double)stats.bytes / 1048576,
-           (unsigned long long)stats.resident);
-    printf("  started again %10.2f s until values are judged (the store was open after %.2f s), %.2f s until all windows stand\n", start_s,
-           bench.open_s, windows_s);
-    if (bench.jump > 0)
-        printf("  jump of %llu: first told after %.1f ms, durable after %.1f ms, all told after %.1f ms; a tick of another asset takes %.2f ms, the next one "
-               "behind the jump %.2f ms more, the slowest of those that follow %.2f ms more\n",
-               (unsigned long long)bench.jump, jumped.first_ms, jumped.durable_ms, jumped.told_ms, jumped.undisturbed_ms, jumped.delay_ms,
-               jumped.delay_most_ms);
-    if (bench.redis) {
-        printf("  redis         %10.0f ticks a second, synced always (%llu fires), loaded in %.1f s, %.0f MB\n",
-               (double)bench.ticks / redis.run_s, (unsigned long long)redis.fires, redis.load_s, (double)redis.memory_bytes / 1048576);
-        if (redis.fires != fires)
-            printf("  THE FIRES DIFFER: %llu and %llu\n", (unsigned long long)fires, (unsigned long long)redis.fires);
-    }
-    printf("{\"alerts\":%llu,\"creates_per_s\":%.0f,\"ticks_per_s\":%.0f,\"rss_mb\":%.0f,\"restart_s\":%.2f,\"jump_first_ms\":%.1f,"
-           "\"jump_all_ms\":%.1f,\"jump_told_ms\":%.1f,\"jump_other_tick_delay_ms\":%.2f,\"durable_ticks_vs_redis\":%.2f,\"fires_equal\":%s}\n",
-           (unsigned long long)bench.alerts, creates, (double)bench.ticks / run_s, rss, start_s, jumped.first_ms, jumped.durable_ms, jumped.told_ms,
-           jumped.delay_ms,
-           bench.redis ? redis.run_s / run_s : 0.0, !bench.redis || redis.fires == fires ? "true" : "false");
-    return bench.redis && redis.fires != fires;
+    print_all(&bench, figures, &jumped, &redis);
+    return bench.redis && redis.fires != figures->fires;
 }
