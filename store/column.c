@@ -81,6 +81,26 @@ static uint8_t *pack(uint8_t *to, const uint64_t *numbers, unsigned n)
 
 #define RICE_TRIES 3
 
+/* With quotients that may be too large: bytes do to tell, since what matters is below RICE_ESCAPE, and the larger k's are halves. */
+static void rice_bits_escaped(const uint64_t *numbers, unsigned count, unsigned k, size_t bits[RICE_TRIES])
+{
+    uint8_t quotient[RICE_GROUP];
+
+    for (unsigned i = 0; i < count; i++)
+        quotient[i] = (uint8_t)PX_MIN(numbers[i] >> (k - 2), UINT8_MAX);
+    for (unsigned try = 0; try < RICE_TRIES; try++) {
+        uint16_t sum = 0, escapes = 0;
+
+        for (unsigned i = 0; i < count; i++) {
+            uint8_t one = (uint8_t)(quotient[i] >> (2 - try));
+
+            sum = (uint16_t)(sum + PX_MIN(one, RICE_ESCAPE));
+            escapes = (uint16_t)(escapes + (one >= RICE_ESCAPE));
+        }
+        bits[try] += sum + (size_t)escapes * (64 - (k - try) - 1);
+    }
+}
+
 /* What a group takes with k, k - 1 and k - 2: of all of them at once, since reading the numbers is most of it. `any`: all of them, or'd. */
 static void rice_bits(const uint64_t *numbers, unsigned count, uint64_t any, unsigned k, size_t bits[RICE_TRIES])
 {
@@ -88,12 +108,16 @@ static void rice_bits(const uint64_t *numbers, unsigned count, uint64_t any, uns
 
     for (unsigned try = 0; try < RICE_TRIES; try++)
         bits[try] = try < tries ? (size_t)count * (k - try + 1) : SIZE_MAX / 2;
-    if (tries == RICE_TRIES && any >> (k - 2) < RICE_ESCAPE) { /* almost always: no escapes to look for */
+    if (tries == RICE_TRIES && any >> (k - 2) < RICE_ESCAPE) { /* no escapes to look for */
         for (unsigned i = 0; i < count; i++) {
             bits[0] += numbers[i] >> k;
             bits[1] += numbers[i] >> (k - 1);
             bits[2] += numbers[i] >> (k - 2);
         }
+        return;
+    }
+    if (tries == RICE_TRIES) {
+        rice_bits_escaped(numbers, count, k, bits);
         return;
     }
     for (unsigned try = 0; try < tries; try++) {
@@ -291,12 +315,16 @@ static void shape_differences(struct shaped *to, const int64_t *differences, uns
 
 /* ---- the column ---- */
 
+static uint8_t *write_head(uint8_t *to, unsigned shape, enum coding coding, unsigned scale, int64_t base, int64_t slope)
+{
+    *to++ = (uint8_t)(__builtin_ctz(shape) | coding << 2 | scale << 4);
+    to = pxi_put_signed(to, base);
+    return shape == PXI_SLOPE ? pxi_put_signed(to, slope) : to;
+}
+
 static uint8_t *write_shaped(uint8_t *to, const struct shaped *shaped)
 {
-    *to++ = (uint8_t)(__builtin_ctz(shaped->shape) | shaped->coding << 2 | shaped->scale << 4);
-    to = pxi_put_signed(to, shaped->base);
-    if (shaped->shape == PXI_SLOPE)
-        to = pxi_put_signed(to, shaped->slope);
+    to = write_head(to, shaped->shape, shaped->coding, shaped->scale, shaped->base, shaped->slope);
     if (shaped->coding == CODING_PACK)
         return pack(to, shaped->numbers, shaped->count);
     return shaped->coding == CODING_RICE ? rice(to, shaped->numbers, shaped->count, shaped->ks) : to;
@@ -331,12 +359,9 @@ static bool is_line(const int64_t *differences, unsigned n, unsigned shapes)
 
 static uint8_t *write_line(uint8_t *to, int64_t base, int64_t difference, unsigned shapes)
 {
-    struct shaped line = {.coding = CODING_NONE, .base = base};
+    unsigned scale = shapes & PXI_SCALED ? common_scale(&difference, 1) : 0;
 
-    line.shape = shapes & PXI_SLOPE ? PXI_SLOPE : PXI_RISE;
-    line.scale = shapes & PXI_SCALED ? common_scale(&difference, 1) : 0;
-    line.slope = difference / (int64_t)scales[line.scale];
-    return write_shaped(to, &line);
+    return write_head(to, shapes & PXI_SLOPE ? PXI_SLOPE : PXI_RISE, CODING_NONE, scale, base, difference / (int64_t)scales[scale]);
 }
 
 uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsigned shapes)
