@@ -35,6 +35,9 @@ struct pxi_outbox {
     uint64_t first;          /* number of the first fire in `page` */
     struct outbox_page page; /* of the group under way */
     uint64_t told_page;      /* key of the row in which the oldest fire stands that has not been told */
+    uint64_t read_key;       /* of the row that was read last; 0: none. Rows do not change */
+    bool readable;
+    struct outbox_page read;
 };
 
 struct pending { /* in the outbox */
@@ -238,7 +241,10 @@ static void find_told_page(struct px_alerts *alerts, rocksdb_iterator_t *scan)
         return;
     pxi_be64(from, alerts->told + 1);
     rocksdb_iter_seek_for_prev(scan, (char *)from, sizeof from);
-    if ((key = pxi_scan_key(scan, "", 0, 8)) != NULL)
+    if ((key = pxi_scan_key(scan, "", 0, 8)) == NULL)
+        return;
+    read_page(scan, &outbox->read);
+    if (pxi_from_be64(key) + outbox->read.count > alerts->told + 1)
         outbox->told_page = pxi_from_be64(key);
 }
 
@@ -281,39 +287,50 @@ bool px_alerts_untold(const struct px_alerts *alerts, px_asset_id asset)
     return alerts->told != alerts->eseq && asset != PX_ASSET_NONE && alerts->untold[asset] > 0;
 }
 
-static unsigned take_page(const struct px_alerts *alerts, const rocksdb_iterator_t *scan, uint64_t first, unsigned most, struct pending *pending)
+/* The row of the oldest one that has not been told; false: there is none. */
+static int find_page(struct px_alerts *alerts, bool *foundp)
 {
-    struct outbox_page page;
-    bool readable = read_page(scan, &page);
-    unsigned count = 0;
-
-    for (uint32_t i = 0; i < page.count && count < most; i++) {
-        if (first + i <= alerts->told)
-            continue;
-        pending[count] = (struct pending){
-            .eseq = first + i, .page = first, .readable = readable, .ends_page = i + 1 == page.count, .row.asset_number = UINT32_MAX};
-        if (readable)
-            pending[count].row = page.fire[i];
-        count++;
-    }
-    return count;
-}
-
-/* The oldest ones that have not been told, at most `most`. */
-static int look_up(const struct px_alerts *alerts, unsigned most, struct pending *pending, unsigned *countp)
-{
-    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
+    struct pxi_outbox *outbox = alerts->outbox;
     uint8_t from[8];
     const uint8_t *key;
 
-    *countp = 0;
-    pxi_be64(from, alerts->outbox->told_page);
+    *foundp = outbox->read_key == outbox->told_page;
+    if (*foundp)
+        return 0;
+    rocksdb_iterator_t *scan = pxi_scan(&alerts->db, PXI_ALERTS_OUTBOX);
+    pxi_be64(from, outbox->told_page);
     rocksdb_iter_seek(scan, (char *)from, sizeof from);
-    while ((key = pxi_scan_key(scan, "", 0, 8)) != NULL && *countp < most) {
-        *countp += take_page(alerts, scan, pxi_from_be64(key), most - *countp, pending + *countp);
-        rocksdb_iter_next(scan);
+    if ((key = pxi_scan_key(scan, "", 0, 8)) != NULL) {
+        outbox->read_key = outbox->told_page = pxi_from_be64(key);
+        outbox->readable = read_page(scan, &outbox->read);
+        *foundp = true;
     }
     return pxi_scan_end(scan);
+}
+
+/* The oldest ones that have not been told, at most `most`; fewer where a row ends. */
+static int look_up(struct px_alerts *alerts, unsigned most, struct pending *pending, unsigned *countp)
+{
+    const struct pxi_outbox *outbox = alerts->outbox;
+    bool found;
+    int error = find_page(alerts, &found);
+
+    *countp = 0;
+    for (uint32_t i = 0; !error && found && i < outbox->read.count && *countp < most; i++) {
+        uint64_t eseq = outbox->read_key + i;
+
+        if (eseq <= alerts->told)
+            continue;
+        pending[*countp] = (struct pending){.eseq = eseq,
+                                            .page = outbox->read_key,
+                                            .readable = outbox->readable,
+                                            .ends_page = i + 1 == outbox->read.count,
+                                            .row.asset_number = UINT32_MAX};
+        if (outbox->readable)
+            pending[*countp].row = outbox->read.fire[i];
+        ++*countp;
+    }
+    return error;
 }
 
 static void told(struct px_alerts *alerts, const struct pending *pending)

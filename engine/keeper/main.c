@@ -1,12 +1,12 @@
 /* The keeper: the one process that writes the store. Nothing is told before it is durable, and nothing durable is told
  * twice. */
-#include <malloc.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/keeper/keeper_private.h"
+#include "store/heap.h"
 
 #define REST_NS  (20 * PX_NS_PER_MS)  /* nothing to do: the heartbeat wants to run */
 #define PACE_NS  (5 * PX_NS_PER_MS)   /* ticks are flowing: gather some instead of being woken by each */
@@ -134,22 +134,11 @@ static int run(struct pxi_keeper *keeper)
     return drain(keeper);
 }
 
-/*
- * RocksDB takes memory for rows by the megabyte and gives all of it back with each file that it writes. Left to itself malloc
- * learns from the first such piece to keep the next ones in its heap, between blocks of ticks that stay, and the heap only grows.
- */
-static void keep_memory_steady(void)
-{
-    mallopt(M_MMAP_THRESHOLD, 512 * 1024);
-    mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-    mallopt(M_ARENA_MAX, 2);
-}
-
 int px_keeper_main(const struct px_heritage *heritage)
 {
     struct pxi_keeper *keeper = calloc(1, sizeof *keeper);
 
-    keep_memory_steady();
+    px_heap_steady();
     if (!keeper)
         return PX_E_MEMORY;
     int result = keeper_init(keeper, heritage);

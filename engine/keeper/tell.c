@@ -12,7 +12,7 @@
 #include "engine/keeper/keeper_private.h"
 
 #define PUBLISH_MAX 64 /* events in one publish: a small part of the ring, so that readers keep up */
-#define SLICE       8  /* fires, before a hit that waits is looked at */
+#define SLICE       16 /* fires, before a hit that waits is looked at */
 
 static void publish(struct pxi_keeper *keeper, uint32_t count)
 {

@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "store/armed.h"
+#include "store/heap.h"
 #include "tests/bench/alerts_jump.h"
 #include "tests/bench/alerts_redis.h"
 
@@ -402,6 +403,7 @@ static void start_again(struct bench *bench, struct figures *figures)
 
 static int with_the_store(struct bench *bench, struct figures *figures)
 {
+    px_heap_steady();
     if (!bench->again) {
         make(bench, figures);
     } else {
