@@ -410,8 +410,11 @@ def count_kinds(data):
 
 def kill_all(engine, order, dice, pause):
     """When nobody looked at ticks, in microseconds, and how long the slowest restart took, in seconds."""
-    downs, slowest = [], 0.0
-    for role in order:
+    downs, slowest, start = [], 0.0, time.monotonic()
+    for done, role in enumerate(order):
+        if done > 0 and done % 50 == 0:
+            left = (time.monotonic() - start) / done * (len(order) - done)
+            print(f"{done} of {len(order)} kills, {left / 60:.0f} more minutes", file=sys.stderr, flush=True)
         time.sleep(pause * (0.5 + dice.random()))
         began = time.time()
         several = len(engine.workers()[role])
