@@ -312,13 +312,21 @@ def read_ticks(engine, symbol):
     return ticks
 
 
+def read_events(engine):
+    return [{"alert": e["alert_id"], "fire": e["fire"], "price": whole(e["price"]), "prev": None if e["prev"] is None else whole(e["prev"]), "late": e["late"],
+             "time": microseconds(e["price_time"]), "seq": e["seq"]} for e in engine.events()]
+
+
 def read_all(engine, clients, sink):
-    events = [{"alert": e["alert_id"], "fire": e["fire"], "price": whole(e["price"]), "prev": None if e["prev"] is None else whole(e["prev"]), "late": e["late"],
-               "time": microseconds(e["price_time"]), "seq": e["seq"]} for e in engine.events()]
     symbols = sorted({alert.symbol for alert in clients.alerts})
-    return {"alerts": clients.alerts, "events": events, "ticks": {symbol: read_ticks(engine, symbol) for symbol in symbols},
-            "stored": {row["id"]: row for row in engine.pages("/api/v1/alerts?limit=1000", "alerts")},
-            "deliveries": engine.pages("/api/v1/deliveries?limit=1000", "deliveries"), "got": dict(sink.got)}
+    while True:
+        settle(engine, sink)
+        events = read_events(engine)
+        data = {"alerts": clients.alerts, "events": events, "ticks": {symbol: read_ticks(engine, symbol) for symbol in symbols},
+                "stored": {row["id"]: row for row in engine.pages("/api/v1/alerts?limit=1000", "alerts")},
+                "deliveries": engine.pages("/api/v1/deliveries?limit=1000", "deliveries"), "got": dict(sink.got)}
+        if len(read_events(engine)) == len(events):  # averages move with time, without a tick
+            return data
 
 
 def check_alerts(data):
@@ -483,9 +491,8 @@ def main():
         clients.stop()
         assert not clients.errors, clients.errors[:3]
         venue.close()
-        settle(engine, sink)
-        lost = {name: value for name, value in engine.metrics().items() if "lost" in name and value}
         data = {**read_all(engine, clients, sink), "downs": downs}
+        lost = {name: value for name, value in engine.metrics().items() if "lost" in name and value}
         if options.keep:
             pathlib.Path(options.keep).write_bytes(pickle.dumps(data))
         check_alerts(data)
