@@ -15,7 +15,9 @@
 
 #define GENERATION 2 /* the checkpoint that stands there is of none */
 #define QUIET    100 /* ticks before the jump */
+#define SETTLE_NS (2 * PX_NS_PER_S) /* what the store does when it has been opened is not what a tick meets */
 #define STEP_NS  PX_NS_PER_MS
+#define GLANCE_NS (PX_NS_PER_MS / 20)
 #define WAIT_NS  (60 * PX_NS_PER_S)
 #define AT_ONCE  64
 
@@ -26,7 +28,7 @@ struct jump {
     pid_t keeper;
     uint64_t moment, read; /* positions: of hits; in the event ring */
     px_mono pushed[JUMP_OTHERS], seen[JUMP_OTHERS];
-    unsigned others; /* ticks so far */
+    unsigned others, quiet; /* ticks so far; before the jump */
     px_mono jumped, first, last, durable;
     uint64_t behind; /* the jump's hit, in the queue */
     uint64_t fires; /* of the jump, seen so far */
@@ -125,12 +127,24 @@ static void look(struct jump *jump)
         jump->durable = now;
 }
 
+/* As readers of the ring do, so that the keeper and the threads of its store have the cores to themselves. That the jump is durable wakes nobody. */
+static void rest(struct jump *jump, int64_t most_ns)
+{
+    struct px_wait_set set = {.word = {&jump->shm.events_yard->need_wake}, .count = 1};
+    bool awaits_durable = jump->jumped.ns != 0 && jump->durable.ns == 0;
+
+    px_wait_arm(&set);
+    if (most_ns > 0 && px_ring_tail(jump->shm.events) == jump->read)
+        px_wait_sleep(&set, awaits_durable ? PX_MIN(most_ns, GLANCE_NS) : most_ns);
+}
+
 static void wait_for_other(struct jump *jump, unsigned other)
 {
     px_mono began = px_mono_now();
 
     while (jump->seen[other].ns == 0) {
         look(jump);
+        rest(jump, jump->seen[other].ns == 0 ? STEP_NS : 0);
         must(px_mono_since(px_mono_now(), began) < WAIT_NS, "no event");
     }
 }
@@ -150,15 +164,22 @@ static double taken_ms(const struct jump *jump, unsigned other)
 static double undisturbed(struct jump *jump)
 {
     double ms[QUIET];
+    px_mono opened = px_mono_now();
 
-    while (jump->others < QUIET) {
+    push_other(jump);
+    wait_for_other(jump, 0);
+    while (px_mono_since(px_mono_now(), opened) < SETTLE_NS)
+        rest(jump, SETTLE_NS);
+    for (unsigned i = 0; i < QUIET; i++) {
         px_mono began = px_mono_now();
 
         push_other(jump);
         wait_for_other(jump, jump->others - 1);
-        ms[jump->others - 1] = taken_ms(jump, jump->others - 1);
-        while (px_mono_since(px_mono_now(), began) < STEP_NS)
+        ms[i] = taken_ms(jump, jump->others - 1);
+        while (px_mono_since(px_mono_now(), began) < STEP_NS) {
             look(jump);
+            rest(jump, STEP_NS - px_mono_since(px_mono_now(), began));
+        }
     }
     qsort(ms, QUIET, sizeof *ms, compare);
     return ms[QUIET / 2];
@@ -167,6 +188,7 @@ static double undisturbed(struct jump *jump)
 /* The other asset's ticks go on every millisecond, until all is told or there are no more of its alerts. */
 static void storm(struct jump *jump)
 {
+    jump->quiet = jump->others;
     jump->jumped = px_mono_now();
     push(jump, 0, jump->plan->value);
     jump->behind = px_queue_tail(jump->shm.hits);
@@ -175,6 +197,7 @@ static void storm(struct jump *jump)
         look(jump);
         if (jump->others < JUMP_OTHERS && px_mono_since(px_mono_now(), jump->pushed[jump->others - 1]) >= STEP_NS)
             push_other(jump);
+        rest(jump, STEP_NS - px_mono_since(px_mono_now(), jump->pushed[jump->others - 1]));
         must(px_mono_since(px_mono_now(), jump->jumped) < WAIT_NS, "the jump did not come to an end");
     }
     wait_for_other(jump, jump->others - 1);
@@ -192,9 +215,9 @@ void jump_measure(const struct jump_plan *plan, struct jump_figures *figuresp)
     figuresp->first_ms = (double)px_mono_since(jump.first, jump.jumped) / 1e6;
     figuresp->durable_ms = (double)px_mono_since(jump.durable, jump.jumped) / 1e6;
     figuresp->told_ms = (double)px_mono_since(jump.last, jump.jumped) / 1e6;
-    figuresp->delay_ms = taken_ms(&jump, QUIET) - figuresp->undisturbed_ms;
+    figuresp->delay_ms = taken_ms(&jump, jump.quiet) - figuresp->undisturbed_ms;
     figuresp->delay_most_ms = 0;
-    for (unsigned i = QUIET; i < jump.others; i++)
+    for (unsigned i = jump.quiet; i < jump.others; i++)
         figuresp->delay_most_ms = PX_MAX(figuresp->delay_most_ms, taken_ms(&jump, i) - figuresp->undisturbed_ms);
     end(&jump);
 }
