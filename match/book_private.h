@@ -7,6 +7,7 @@
 #define PXI_WIDTH_FIRST 64u
 #define PXI_WIDTH_MOST  4096u
 #define PXI_SCAN_MAX    1024u /* rows fetched at once */
+#define PXI_SCAN_SLICE  64u   /* by a slice, for which others wait */
 
 struct pxi_series_book { /* of one series of one asset */
     px_asset_id asset;

@@ -223,7 +223,7 @@ int pxi_book_refill(struct px_book *book, struct pxi_series_book *of, bool down)
 {
     struct pxi_window *window = &of->window[down];
     struct px_row after = {.asset = of->asset, .place = {.series = of->series, .down = down}};
-    unsigned limit = PX_MIN(window->width, PXI_SCAN_MAX), count;
+    unsigned limit = PX_MIN(window->width, book->slice > 0 ? PXI_SCAN_SLICE : PXI_SCAN_MAX), count;
     int error = window->behind ? book->index.settle(book->index.ctx) : 0;
 
     if (error)
