@@ -2,11 +2,19 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "tests/bench/shm_resp.h"
 
 #define LOAD_GROUP 1000
+#define REWRITE_S  300 /* that long an append-only file may be written anew */
+
+struct redis {
+    struct resp *resp;
+    struct world world;
+    char sha[41];
+};
 
 /* What is reached leaves its set and goes into the stream, in one step that nothing can interrupt. */
 static const char script[] = "local n = 0\n"
@@ -53,61 +61,73 @@ static void load(struct resp *resp, struct world *world, uint64_t alerts)
     }
 }
 
-static uint64_t run(struct resp *resp, struct world *world, uint64_t ticks, unsigned group, const char *sha)
+double redis_run(struct redis *redis, uint64_t ticks, unsigned group, struct redis_figures *figures)
 {
-    uint64_t fires = 0;
+    px_mono began = px_mono_now();
     unsigned waiting = 0;
 
     for (uint64_t i = 0; i < ticks; i++) {
         int64_t price;
-        uint32_t asset = world_tick(world, &price);
+        uint32_t asset = world_tick(&redis->world, &price);
         char up[32], down[32], text[32];
-        struct px_text argument[7] = {PX_TEXT("EVALSHA"), px_text_of(sha), PX_TEXT("3"), print(up, sizeof up, "u:%llu", asset),
+        struct px_text argument[7] = {PX_TEXT("EVALSHA"), px_text_of(redis->sha), PX_TEXT("3"), print(up, sizeof up, "u:%llu", asset),
                                       print(down, sizeof down, "d:%llu", asset), PX_TEXT("fires"),
                                       print(text, sizeof text, "%llu", (unsigned long long)price)};
 
-        resp_command(resp, 7, argument);
+        resp_command(redis->resp, 7, argument);
         if (++waiting < group && i + 1 < ticks)
             continue;
-        resp_flush(resp);
-        read_numbers(resp, waiting, &fires);
+        resp_flush(redis->resp);
+        read_numbers(redis->resp, waiting, &figures->fires);
         waiting = 0;
     }
-    return fires;
+    return (double)px_mono_since(px_mono_now(), began) / 1e9;
 }
 
-static uint64_t used_memory(struct resp *resp)
+/* The number behind a name in what INFO tells; 0: it is not there. */
+static uint64_t info(struct resp *resp, const char *section, const char *name)
 {
-    struct px_text argument[2] = {PX_TEXT("INFO"), PX_TEXT("memory")};
-    unsigned long long bytes = 0;
+    struct px_text argument[2] = {PX_TEXT("INFO"), px_text_of(section)};
+    unsigned long long number = 0;
 
     resp_command(resp, 2, argument);
     resp_flush(resp);
     struct px_text text = resp_bulk(resp);
-    const char *at = memmem(text.at, text.len, "used_memory_rss:", 16);
+    const char *at = memmem(text.at, text.len, name, strlen(name));
     if (at)
-        sscanf(at + 16, "%llu", &bytes);
-    return bytes;
+        sscanf(at + strlen(name), ":%llu", &number);
+    return number;
 }
 
-void redis_measure(const char *socket_path, struct world *world, uint64_t seed, uint64_t alerts, uint64_t ticks, unsigned group,
-                   struct redis_figures *figuresp)
+struct redis *redis_begin(const char *socket_path, uint32_t assets, uint64_t seed, uint64_t alerts, struct redis_figures *figuresp)
 {
-    struct resp *resp = resp_open(socket_path, 0);
     struct px_text argument[3] = {PX_TEXT("SCRIPT"), PX_TEXT("LOAD"), {script, sizeof script - 1}};
-    char sha[41] = "";
+    struct redis *redis = socket_path ? calloc(1, sizeof *redis) : NULL;
 
-    resp_command(resp, 3, argument);
-    resp_flush(resp);
-    struct px_text text = resp_bulk(resp);
-    memcpy(sha, text.at, PX_MIN(text.len, 40u));
-    world_start(world, seed);
+    if (!redis)
+        return NULL;
+    redis->resp = resp_open(socket_path, 0);
+    resp_command(redis->resp, 3, argument);
+    resp_flush(redis->resp);
+    struct px_text text = resp_bulk(redis->resp);
+    memcpy(redis->sha, text.at, PX_MIN(text.len, sizeof redis->sha - 1));
+    redis->world = (struct world){.assets = assets, .price = calloc(assets, sizeof *redis->world.price)};
+    PX_CHECK(redis->world.price);
+    world_start(&redis->world, seed);
     px_mono began = px_mono_now();
-    load(resp, world, alerts);
+    load(redis->resp, &redis->world, alerts);
     figuresp->load_s = (double)px_mono_since(px_mono_now(), began) / 1e9;
-    figuresp->memory_bytes = used_memory(resp);
-    began = px_mono_now();
-    figuresp->fires = run(resp, world, ticks, group, sha);
-    figuresp->run_s = (double)px_mono_since(px_mono_now(), began) / 1e9;
-    resp_close(resp);
+    figuresp->memory_bytes = info(redis->resp, "memory", "used_memory_rss");
+    for (unsigned i = 0; i < REWRITE_S && info(redis->resp, "persistence", "aof_rewrite_in_progress") != 0; i++)
+        sleep(1);
+    return redis;
+}
+
+void redis_end(struct redis *redis)
+{
+    if (!redis)
+        return;
+    resp_close(redis->resp);
+    free(redis->world.price);
+    free(redis);
 }
