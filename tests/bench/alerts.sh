@@ -2,12 +2,12 @@
 # alerts: durable ticks a second beside Redis, memory at 1M, 10M and 100M alerts, creation, restart, one tick that fires 100,000
 #
 # The keeper's own book and store in one process (tests/bench/alerts_bench.c), and Redis 7 with an append-only file that is synced always, on a
-# unix socket; the same alerts, the same ticks, one after the other on the same disk. The fires must be equal in number. Alerts beside memory at 100M are
-# rows of the index alone: to create so many takes an hour.
+# unix socket; the same alerts, the same ticks, on the same disk, in five rounds by turns. The fires must be equal in number. Alerts beside memory at
+# 100M are rows of the index alone: to create so many takes an hour.
 #
 #   alerts.sh [--quick] [--bin DIR] [--dir DIR]
 #
-# Metrics: durable_ticks_vs_redis (ours / Redis), rss_mb_1m, rss_mb_10m, rss_mb_100m (anonymous memory; the last not with --quick), creates_per_s,
+# Metrics: durable_ticks_vs_redis (ours / Redis, the median of the rounds), rss_mb_1m, rss_mb_10m, rss_mb_100m (anonymous memory; the last not with --quick), creates_per_s,
 # restart_10m_s (1M with --quick): until values are judged. Of the jump, with a keeper in a process of its own: jump_first_ms (an event that readers see),
 # jump_all_ms (durable: no death can undo any of its fires), jump_told_ms (the last event), jump_other_tick_delay_ms (from the next tick of another asset
 # to its event, more than without a jump).
