@@ -201,26 +201,7 @@ int pxi_db_sync(struct pxi_db *db)
     return message ? failed(db, "sync", message) : 0;
 }
 
-int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t key_len, void *value, size_t size,
-            size_t *lenp)
-{
-    char *message = NULL;
-    rocksdb_pinnableslice_t *slice =
-        rocksdb_get_pinned_cf(db->db, db->read, db->family[family], key, key_len, &message);
-    size_t len = 0;
-
-    if (message)
-        return failed(db, "read", message);
-    if (!slice)
-        return PX_E_NOT_FOUND;
-    const char *at = rocksdb_pinnableslice_value(slice, &len);
-    if (len <= size)
-        memcpy(value, at, len);
-    rocksdb_pinnableslice_destroy(slice);
-    *lenp = len;
-    return len <= size ? 0 : PX_E_FORMAT;
-}
-
+/* Copies the value and lets it go; PXI_NONE if there is none. */
 static int take(const struct pxi_db *db, rocksdb_pinnableslice_t *slice, char *message, void *value, size_t size, size_t *lenp)
 {
     *lenp = PXI_NONE;
@@ -234,6 +215,17 @@ static int take(const struct pxi_db *db, rocksdb_pinnableslice_t *slice, char *m
         memcpy(value, at, *lenp);
     rocksdb_pinnableslice_destroy(slice);
     return fits ? 0 : PX_E_FORMAT;
+}
+
+int pxi_get(const struct pxi_db *db, unsigned family, const void *key, size_t key_len, void *value, size_t size,
+            size_t *lenp)
+{
+    char *message = NULL;
+    rocksdb_pinnableslice_t *slice =
+        rocksdb_get_pinned_cf(db->db, db->read, db->family[family], key, key_len, &message);
+    int error = take(db, slice, message, value, size, lenp);
+
+    return !error && *lenp == PXI_NONE ? PX_E_NOT_FOUND : error;
 }
 
 int pxi_get_many(const struct pxi_db *db, unsigned family, unsigned count, const void *keys, size_t key_len, void *values,

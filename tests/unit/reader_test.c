@@ -14,6 +14,7 @@
 #include "store/wire.h"
 
 static char folder[] = "/tmp/reader_test.XXXXXX";
+static char socket_path[64];
 static int listener;
 static struct px_alert standing; /* as the keeper has it after its death */
 static struct px_reader *reader;
@@ -85,8 +86,8 @@ static pthread_t begin(void)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     pthread_t thread;
 
-    ck_assert_int_lt(snprintf(address.sun_path, sizeof address.sun_path, "%s/%s", folder, PX_KEEPER_SOCKET), (int)sizeof address.sun_path);
-    unlink(address.sun_path);
+    strcpy(address.sun_path, socket_path);
+    unlink(socket_path);
     listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(listener, (struct sockaddr *)&address, sizeof address), 0);
     ck_assert_int_eq(listen(listener, 4), 0);
@@ -169,6 +170,7 @@ int main(void)
 
     if (!mkdtemp(folder))
         return 1;
+    snprintf(socket_path, sizeof socket_path, "%s/%s", folder, PX_KEEPER_SOCKET);
     tcase_add_test(tcase, a_change_is_done_when_it_stands_there);
     tcase_add_test(tcase, an_action_is_done_when_it_shows);
     suite_add_tcase(suite, tcase);
@@ -176,5 +178,7 @@ int main(void)
     srunner_run_all(runner, CK_NORMAL);
     failed = srunner_ntests_failed(runner);
     srunner_free(runner);
+    unlink(socket_path);
+    rmdir(folder);
     return failed != 0;
 }
