@@ -1,12 +1,12 @@
 /*
  * Candles of one asset in order of time, from the coarsest level that serves to the newest open minute:
  *
- *   | days ...        | hours ... | 5 minutes ... | minutes ... | open |      of each level first rows of many, then of
- * one end of days   end of hours    end of 5 minutes
+ *   | days ...        | hours ... | 5 minutes ... | minutes ... | open |      of each level first rows of many, then
+ *              end of days   end of hours    end of 5 minutes                   fresh ones
  *
  * How far a level reaches is read before the view is taken: the view may know more rows, but not fewer, and the level
- * below has the same candles in finer form. It also keeps the walk from stepping off a level's end: behind the rows of
- * one lie those of other times and assets that have been packed and deleted, thousands of them.
+ * below has the same candles in finer form. It also keeps the walk from stepping off a level's end: behind the fresh
+ * rows lie those of other times and assets that have been packed and deleted, thousands of them.
  */
 #include <stdlib.h>
 
@@ -73,7 +73,19 @@ static void plan(struct pxi_walk *walk, uint32_t stored, unsigned coarsest, unsi
         walk->part[walk->parts++] = (struct part){0, false, true, INT64_MIN, INT64_MAX};
 }
 
-/* An open minute may have become a row since it was shown. The newest row is one of one. */
+/* Where the newest minute ends that is in the row. */
+static int64_t row_end_ns(struct pxi_walk *walk, const uint8_t *key)
+{
+    size_t len;
+    const char *value = rocksdb_iter_value(walk->rows.scan, &len);
+    unsigned count;
+
+    if (px_candles_decode(value, len, PX_MINUTE_NS, walk->candles, &count) != 0 || count == 0)
+        return pxi_rows_time(&walk->rows, key) + PX_MINUTE_NS;
+    return walk->candles[count - 1].start_ns + PX_MINUTE_NS;
+}
+
+/* An open minute may have become a row since it was shown. The newest row is a fresh one. */
 static void drop_closed(struct pxi_walk *walk)
 {
     const uint8_t *key = NULL;
@@ -82,7 +94,7 @@ static void drop_closed(struct pxi_walk *walk)
     if (walk->closed_ns == INT64_MIN)
         key = pxi_rows_seek(&walk->rows, INT64_MAX, 0, PXI_SEEK_UP_TO);
     if (key)
-        walk->closed_ns = pxi_rows_time(&walk->rows, key) + PX_MINUTE_NS;
+        walk->closed_ns = row_end_ns(walk, key);
     while (walk->opens > 0 && walk->open[0].start_ns < walk->closed_ns) {
         memmove(walk->open, walk->open + 1, 2 * sizeof walk->open[0]);
         walk->opens--;

@@ -131,23 +131,17 @@ static void delete_rows(struct px_hist *hist, uint32_t stored, unsigned level, b
     pxi_scan_end(rows.scan);
 }
 
-/* A span behind the oldest row of one gets rows of one too, and is packed in its turn; any other is one row of many. */
+/* A span behind the oldest fresh row gets one too, and is packed in its turn. */
 static void write_span(struct px_hist *hist, uint32_t stored, const struct series *series, int64_t start_ns,
                        int64_t newest_ns)
 {
     const struct pxi_series_level *at = &hist->candles[stored].level[series->level];
     int64_t end_ns = start_ns + pxi_levels[series->level].span_s * PX_NS_PER_S;
     unsigned from = place_of(series, start_ns), to = place_of(series, end_ns);
-    bool single = at->fresh_ns != INT64_MAX ? start_ns >= span_start(series->level, at->fresh_ns) : end_ns > newest_ns;
+    bool fresh = at->fresh_ns != INT64_MAX ? start_ns >= span_start(series->level, at->fresh_ns) : end_ns > newest_ns;
 
-    if (single) {
-        for (unsigned i = from; i < to; i++)
-            if (series->fresh[i])
-                put_row(hist, stored, series->level, true, &series->candles[i], 1);
-        return;
-    }
-    delete_rows(hist, stored, series->level, false, start_ns, end_ns);
-    put_row(hist, stored, series->level, false, series->candles + from, to - from);
+    delete_rows(hist, stored, series->level, fresh, start_ns, end_ns);
+    put_row(hist, stored, series->level, fresh, series->candles + from, to - from);
 }
 
 static void write_series(struct px_hist *hist, uint32_t stored, const struct series *series)

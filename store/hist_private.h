@@ -6,7 +6,7 @@
  *   aside     day, asset, time, sequence                    -> a block of one: quarantined and late trades
  *   journal   number                                        -> the trades of one batch that are in open blocks
  *   candles   level, month, asset, start of the first       -> a row of candles (store/candles.h)
- *             level | FRESH, 0, asset, start                -> a row of one, until its row of many is full
+ *             level | FRESH, 0, asset, start of the first   -> a fresh row, mostly of one, until its row of many is full
  *   imported  as ticks                                      -> blocks that did not come through the feed
  *   meta      names, checkpoint, the last trade of an asset
  */
@@ -117,7 +117,7 @@ extern const struct pxi_level pxi_levels[PXI_LEVELS];
 struct pxi_series_level {
     int64_t end_ns;          /* every candle that ends at or before it is a row; INT64_MIN: none is */
     int64_t packed_ns;       /* rows that start before it are of many */
-    int64_t fresh_ns;        /* the oldest row of one; INT64_MAX: there is none */
+    int64_t fresh_ns;        /* the oldest fresh row; INT64_MAX: there is none */
     int64_t kept_ns;         /* what was before it has been let go */
     struct px_candle at;     /* under way, of candles of the level below; count 0: none */
     struct px_candle before; /* the newest row's; count 0: none */

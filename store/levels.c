@@ -3,7 +3,9 @@
  *
  *   minutes ──► 5 minutes ──► hours ──► days        a candle is made once, when the next one of its level begins
  *      │            │           │         │
- *      └── a row of one each, until the row of many is over: then they are packed and the rows of one are deleted
+ *      └── a fresh row each, until the row of many is over: then they are packed and the fresh rows are deleted
+ *
+ * A fresh row has one candle, or those of one span that came together.
  *
  * Sums are exact, so a day made of hours equals a day made of its minutes. An interval without a trade has no candle;
  * what its neighbour's price held in it is in the longer candle.
@@ -73,17 +75,17 @@ static bool roll(struct pxi_candles *series, unsigned level, const struct px_can
     return over;
 }
 
-/* A row of one, newer than all of its level. */
-static void add_row(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candle)
+/* A fresh row, of candles of one span that are newer than all of their level. */
+static void add_row(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candles, unsigned n)
 {
     struct pxi_series_level *at = &hist->candles[stored].level[level];
     struct pxi_place place = pxi_candles_place(level, true);
 
-    put_row(hist, &place, level, stored, candle, 1);
+    put_row(hist, &place, level, stored, candles, n);
     if (at->packed_ns == INT64_MIN)
-        at->packed_ns = span_of(level, candle->start_ns);
-    at->fresh_ns = PX_MIN(at->fresh_ns, candle->start_ns);
-    at->end_ns = candle->start_ns + width_ns(level);
+        at->packed_ns = span_of(level, candles[0].start_ns);
+    at->fresh_ns = PX_MIN(at->fresh_ns, candles[0].start_ns);
+    at->end_ns = candles[n - 1].start_ns + width_ns(level);
 }
 
 static void put_level(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candle)
@@ -91,7 +93,7 @@ static void put_level(struct px_hist *hist, uint32_t stored, unsigned level, con
     struct pxi_candles *series = &hist->candles[stored];
     struct px_candle over;
 
-    add_row(hist, stored, level, candle);
+    add_row(hist, stored, level, candle, 1);
     bool rolls = level + 1 < PXI_LEVELS && roll(series, level + 1, candle, &over);
     series->level[level].before = *candle;
     if (rolls)
@@ -112,7 +114,7 @@ void pxi_candles_put(struct px_hist *hist, uint32_t stored, const struct px_cand
 
 /* ---- many minutes at once ---- */
 
-/* Rows of one of the span at packed_ns, and `more` of it that are in none yet. */
+/* Fresh rows of the span at packed_ns, and `more` of it that are in none yet. */
 static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rocksdb_iterator_t *scan,
                      const struct px_candle *more, unsigned mores)
 {
@@ -145,7 +147,7 @@ static void pack_row(struct px_hist *hist, uint32_t stored, unsigned level, rock
     free(candles);
 }
 
-/* What is left of a span that is over, after those of it that are in rows of one, into one row. */
+/* What is left of a span that is over, after those of it that are in fresh rows, into one row. */
 static int pack_span(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candles, unsigned count)
 {
     struct pxi_series_level *at = &hist->candles[stored].level[level];
@@ -178,8 +180,8 @@ static unsigned same_span(unsigned level, const struct px_candle *candles, unsig
 }
 
 /*
- * Spans that are over become rows of many at once, without having been rows of one; the newest stays in rows of one. Rows of one that
- * are there already are of one span, and in the database: else everything goes the slow way.
+ * Spans that are over become rows of many at once, without having been fresh; the newest becomes one fresh row. Fresh rows that are there
+ * already are of one span, and in the database: else none is packed here.
  */
 static int append_rows(struct px_hist *hist, uint32_t stored, unsigned level, const struct px_candle *candles, unsigned n)
 {
@@ -198,8 +200,10 @@ static int append_rows(struct px_hist *hist, uint32_t stored, unsigned level, co
         error = pack_span(hist, stored, level, candles + done, count);
         done += count;
     }
-    for (; !error && done < n; done++)
-        add_row(hist, stored, level, &candles[done]);
+    for (unsigned count; !error && done < n; done += count) {
+        count = same_span(level, candles + done, n - done, span_of(level, candles[done].start_ns));
+        add_row(hist, stored, level, candles + done, count);
+    }
     return error;
 }
 
@@ -312,7 +316,7 @@ static int load_under_way(struct px_hist *hist, uint32_t stored, unsigned level,
     }
     for (unsigned i = 0; i < overdue->count && !error; i++) {
         series->batch = hist->batch; /* it has rows that cannot be read yet */
-        add_row(hist, stored, level, &overdue->candles[i]);
+        add_row(hist, stored, level, &overdue->candles[i], 1);
         series->level[level].before = overdue->candles[i];
     }
     free(below.candles);
