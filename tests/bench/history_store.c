@@ -221,44 +221,43 @@ static uint64_t compact(const char *data, uint64_t sizes[PX_COUNT_OF(families)])
 /* ---- all at once ---- */
 
 #define SLICE PX_IMPORT_MAX
+#define AHEAD 16 /* ticks of an asset lie far apart */
 
-struct pair {
-    int64_t time_us, price;
-};
-
-/* The ticks of each asset one behind the other; *endsp: where each ends. */
-static struct pair *sort_by_asset(const struct tick *ticks, size_t count, size_t **endsp)
+/* Numbers of the ticks, those of each asset one behind the other; *endsp: where each ends. */
+static uint32_t *sort_by_asset(const struct tick *ticks, size_t count, size_t **endsp)
 {
-    struct pair *pairs = mmap(NULL, (count + 1) * sizeof *pairs, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint32_t *order = malloc((count + 1) * sizeof *order);
     size_t *ends = calloc(tick_assets + 1, sizeof *ends);
 
-    PX_CHECK(pairs != MAP_FAILED && ends);
-    madvise(pairs, (count + 1) * sizeof *pairs, MADV_HUGEPAGE);
+    PX_CHECK(order && ends && count < UINT32_MAX);
     for (size_t i = 0; i < count; i++)
         ends[ticks[i].asset + 1]++;
     for (unsigned i = 1; i <= tick_assets; i++)
         ends[i] += ends[i - 1];
     for (size_t i = 0; i < count; i++)
-        pairs[ends[ticks[i].asset]++] = (struct pair){ticks[i].time_us, ticks[i].price};
+        order[ends[ticks[i].asset]++] = (uint32_t)i;
     *endsp = ends;
-    return pairs;
+    return order;
 }
 
 /* Whole minutes, at most SLICE trades unless a minute has more. */
-static size_t slice_end(const struct pair *pairs, size_t from, size_t to)
+static size_t slice_end(const struct tick *ticks, const uint32_t *order, size_t from, size_t to)
 {
+#define MINUTE(i) (ticks[order[i]].time_us / 60000000)
     size_t end = PX_MIN(from + SLICE, to);
 
     if (end == to)
         return to;
-    while (end > from && pairs[end].time_us / 60000000 == pairs[end - 1].time_us / 60000000)
+    while (end > from && MINUTE(end) == MINUTE(end - 1))
         end--;
-    for (; end == from || (end < to && pairs[end].time_us / 60000000 == pairs[from].time_us / 60000000); end++)
+    for (; end == from || (end < to && MINUTE(end) == MINUTE(from)); end++)
         ;
     return end;
+#undef MINUTE
 }
 
-static void load_asset(struct px_hist *hist, px_asset_id asset, const struct pair *pairs, size_t count, struct px_trade *trades)
+static void load_asset(struct px_hist *hist, px_asset_id asset, const struct tick *ticks, const uint32_t *order, size_t count,
+                       struct px_trade *trades)
 {
     const struct px_import_bounds bounds = {INT64_MIN, INT64_MAX, INT64_MIN};
     struct px_import_report report = {.newest_ns = INT64_MIN};
@@ -266,9 +265,13 @@ static void load_asset(struct px_hist *hist, px_asset_id asset, const struct pai
     for (size_t from = 0, end; from < count; from = end) {
         unsigned n = 0, done;
 
-        end = slice_end(pairs, from, count);
-        for (size_t i = from; i < end; i++, n++)
-            trades[n] = (struct px_trade){.time_ns = pairs[i].time_us * 1000, .recv_ns = pairs[i].time_us * 1000, .price = pairs[i].price};
+        end = slice_end(ticks, order, from, count);
+        for (size_t i = from; i < end; i++, n++) {
+            const struct tick *tick = &ticks[order[i]];
+
+            __builtin_prefetch(&ticks[order[PX_MIN(i + AHEAD, count - 1)]]);
+            trades[n] = (struct px_trade){.time_ns = tick->time_us * 1000, .recv_ns = tick->time_us * 1000, .price = tick->price};
+        }
         for (unsigned at = 0; at < n; at += done) {
             unsigned day = px_import_day(&trades[at].time_ns, sizeof *trades, n - at);
             PX_CHECK(px_hist_import_trades(hist, asset, trades + at, day, &bounds, &report, &done) == 0);
@@ -290,10 +293,10 @@ static void load(const char *data, const struct px_names *names, const struct ti
     mkdir(path, 0700);
     PX_CHECK(px_hist_open(path, names, &hist) == 0);
     double wall = clock_s(CLOCK_MONOTONIC), cpu = clock_s(CLOCK_PROCESS_CPUTIME_ID);
-    struct pair *pairs = sort_by_asset(ticks, count, &ends);
+    uint32_t *order = sort_by_asset(ticks, count, &ends);
     for (unsigned asset = 0; asset < tick_assets; asset++) {
         size_t from = asset == 0 ? 0 : ends[asset - 1];
-        load_asset(hist, asset, pairs + from, ends[asset] - from, trades);
+        load_asset(hist, asset, ticks, order + from, ends[asset] - from, trades);
     }
     while (tend(hist, tick_assets))
         ;
@@ -302,7 +305,7 @@ static void load(const char *data, const struct px_names *names, const struct ti
     px_hist_close(&hist);
     uint64_t sizes[PX_COUNT_OF(families)], sum = compact(path, sizes);
     printf(",\"bulk_settled_cpu_s\":%.3f,\"bulk_bytes_per_tick\":%.4f", clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu, (double)(sum - sizes[4]) / (double)count);
-    munmap(pairs, (count + 1) * sizeof *pairs);
+    free(order);
     free(ends);
     free(trades);
 }
