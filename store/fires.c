@@ -40,12 +40,6 @@ struct pxi_outbox {
     struct outbox_page read;
 };
 
-struct pending { /* in the outbox */
-    uint64_t eseq, page;
-    bool readable, ends_page;
-    struct outbox_row row;
-};
-
 /* ---- judged ---- */
 
 void pxi_fires_put(struct px_alerts *alerts)
@@ -177,12 +171,11 @@ static void event_of(const struct px_alerts *alerts, uint64_t eseq, const struct
 }
 
 /* Brings the alert's row up to date and makes what tells of the fire. PX_E_AGAIN: the group has touched the alert. */
-static int tell(struct px_alerts *alerts, const struct pending *pending, const void *stored, size_t len, struct px_alert_event *event)
+static int tell(struct px_alerts *alerts, uint64_t eseq, const struct outbox_row *row, const void *stored, size_t len, struct px_alert_event *event)
 {
-    const struct outbox_row *row = &pending->row;
     struct px_alert alert;
 
-    if (!pending->readable || len == PXI_NONE)
+    if (len == PXI_NONE)
         return PX_E_NOT_FOUND;
     if (!pxi_may_touch(alerts, row->alert))
         return PX_E_AGAIN;
@@ -196,7 +189,7 @@ static int tell(struct px_alerts *alerts, const struct pending *pending, const v
     if (row->last)
         alert.state = PX_ALERT_FIRED;
     pxi_alert_put(alerts, &alert);
-    event_of(alerts, pending->eseq, row, &alert, event);
+    event_of(alerts, eseq, row, &alert, event);
     put_event(alerts, event, alert.symbol);
     return pxi_deliveries_make(alerts, &alert, event, &event->deliveries);
 }
@@ -308,66 +301,66 @@ static int find_page(struct px_alerts *alerts, bool *foundp)
     return pxi_scan_end(scan);
 }
 
-/* The oldest ones that have not been told, at most `most`; fewer where a row ends. */
-static int look_up(struct px_alerts *alerts, unsigned most, struct pending *pending, unsigned *countp)
+/* The oldest ones in the row that was read which have not been told, at most `most`. How many, from fire[*firstp] on. */
+static unsigned untold(const struct px_alerts *alerts, unsigned most, uint32_t *firstp)
 {
     const struct pxi_outbox *outbox = alerts->outbox;
-    bool found;
-    int error = find_page(alerts, &found);
 
-    *countp = 0;
-    for (uint32_t i = 0; !error && found && i < outbox->read.count && *countp < most; i++) {
-        uint64_t eseq = outbox->read_key + i;
-
-        if (eseq <= alerts->told)
-            continue;
-        pending[*countp] = (struct pending){.eseq = eseq,
-                                            .page = outbox->read_key,
-                                            .readable = outbox->readable,
-                                            .ends_page = i + 1 == outbox->read.count,
-                                            .row.asset_number = UINT32_MAX};
-        if (outbox->readable)
-            pending[*countp].row = outbox->read.fire[i];
-        ++*countp;
-    }
-    return error;
+    *firstp = alerts->told < outbox->read_key ? 0 : (uint32_t)PX_MIN(alerts->told + 1 - outbox->read_key, outbox->read.count);
+    return PX_MIN(most, outbox->read.count - *firstp);
 }
 
-static void told(struct px_alerts *alerts, const struct pending *pending)
+/* Fire i of the row that was read. */
+static void told(struct px_alerts *alerts, uint32_t i)
 {
+    struct pxi_outbox *outbox = alerts->outbox;
     uint8_t key[8];
 
-    pxi_be64(key, pending->page);
-    if (pending->ends_page)
-        pxi_delete(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key);
-    count_told(alerts, &pending->row);
-    alerts->told = pending->eseq;
-    alerts->outbox->told_page = pending->ends_page ? pending->eseq + 1 : pending->page;
+    alerts->told = outbox->read_key + i;
     alerts->dirty = true;
+    if (outbox->readable)
+        count_told(alerts, &outbox->read.fire[i]);
+    if (i + 1 < outbox->read.count)
+        return;
+    pxi_be64(key, outbox->read_key);
+    pxi_delete(&alerts->db, PXI_ALERTS_OUTBOX, key, sizeof key);
+    outbox->told_page = alerts->told + 1;
+}
+
+static int fetch(struct px_alerts *alerts, const struct outbox_row *rows, unsigned count, struct pxi_fetched *fetched)
+{
+    struct px_alert_id ids[PXI_MANY];
+
+    for (unsigned i = 0; i < count; i++)
+        ids[i] = rows[i].alert;
+    return pxi_alerts_fetch(alerts, ids, count, fetched);
 }
 
 int px_alerts_tell(struct px_alerts *alerts, unsigned most, struct px_alert_event *events, unsigned *countp, bool *morep)
 {
-    struct pending pending[PXI_MANY];
-    struct px_alert_id ids[PXI_MANY];
+    const struct pxi_outbox *outbox = alerts->outbox;
     struct pxi_fetched fetched;
-    unsigned count;
-    int error = look_up(alerts, PX_MIN(most, PXI_MANY), pending, &count);
+    unsigned count = 0;
+    uint32_t first = 0;
+    bool found;
+    int error = find_page(alerts, &found);
 
     *countp = 0;
-    for (unsigned i = 0; i < count; i++)
-        ids[i] = pending[i].row.alert;
-    if (!error && count > 0)
-        error = pxi_alerts_fetch(alerts, ids, count, &fetched);
+    if (!error && found)
+        count = untold(alerts, PX_MIN(most, PXI_MANY), &first);
+    if (!error && count > 0 && outbox->readable)
+        error = fetch(alerts, &outbox->read.fire[first], count, &fetched);
     for (unsigned i = 0; i < count && !error; i++) {
-        int one = tell(alerts, &pending[i], fetched.value[i], fetched.len[i], &events[*countp]);
+        int one = PX_E_NOT_FOUND;
 
+        if (outbox->readable)
+            one = tell(alerts, outbox->read_key + first + i, &outbox->read.fire[first + i], fetched.value[i], fetched.len[i], &events[*countp]);
         if (one && one != PX_E_NOT_FOUND) {
             error = one;
             break;
         }
         *countp += one == 0;
-        told(alerts, &pending[i]);
+        told(alerts, first + i);
     }
     if (alerts->dirty)
         pxi_number_put(alerts, "told", alerts->told);
