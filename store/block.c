@@ -48,7 +48,7 @@ static uint8_t *put_runs(uint8_t *to, const struct px_trade *trades, unsigned n)
 
 size_t px_block_encode(const struct px_trade *trades, unsigned n, uint8_t bytes[PX_BLOCK_BYTES_MAX])
 {
-    int64_t values[PX_BLOCK_TRADES];
+    int64_t values[COLUMN_COUNT][PX_BLOCK_TRADES];
     uint16_t count = (uint16_t)n;
     uint8_t *to = bytes;
 
@@ -57,12 +57,13 @@ size_t px_block_encode(const struct px_trade *trades, unsigned n, uint8_t bytes[
     *to++ = COLUMN_COUNT;
     memcpy(to, &count, sizeof count);
     to += sizeof count;
-#define ENCODE(name, value, shapes)                                                                                    \
-    for (unsigned i = 0; i < n; i++) {                                                                                 \
-        const struct px_trade *trade = &trades[i];                                                                     \
-        values[i] = value;                                                                                             \
-    }                                                                                                                  \
-    to = pxi_column_encode(to, values, n, shapes);
+#define COPY(name, value, shapes) values[COLUMN_##name][i] = value;
+    for (unsigned i = 0; i < n; i++) { /* each trade once: all of them together do not fit into the nearest cache */
+        const struct px_trade *trade = &trades[i];
+        COLUMNS(COPY)
+    }
+#undef COPY
+#define ENCODE(name, value, shapes) to = pxi_column_encode(to, values[COLUMN_##name], n, shapes);
     COLUMNS(ENCODE)
 #undef ENCODE
     to = put_runs(to, trades, n);

@@ -5,6 +5,13 @@
 #define RICE_GROUPS ((PXI_COLUMN_MAX + RICE_GROUP - 1) / RICE_GROUP)
 #define RICE_ESCAPE 24 /* a quotient this large is followed by the number itself */
 
+/* Loops over a column go several numbers at a time; where the machine has wider registers than all have, with these. */
+#if defined(__x86_64__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define PXI_WIDE_VECTORS __attribute__((target_clones("arch=x86-64-v3", "default")))
+#else
+#define PXI_WIDE_VECTORS
+#endif
+
 enum coding { CODING_NONE, CODING_PACK, CODING_RICE };
 
 static const uint64_t scales[] = {1, 1000, 1000000, 1000000000};
@@ -16,38 +23,45 @@ static unsigned width_of(uint64_t value)
 
 /* ---- bits, the lowest first ---- */
 
+/* Writes whole words, up to 8 bytes behind what counts: PXI_COLUMN_BYTES_MAX has room for them. */
 struct bit_writer {
     uint8_t *to;
     uint64_t held;
-    unsigned bits; /* in `held`, < 64 */
+    unsigned bits; /* in `held`, < 8 */
 };
 
+#define PUT_MOST 56
+
+/* At most PUT_MOST bits, the others of `value` 0. */
 static inline void put_bits(struct bit_writer *writer, uint64_t value, unsigned width)
 {
     writer->held |= value << writer->bits;
-    if (writer->bits + width < 64) {
-        writer->bits += width;
-        return;
-    }
+    writer->bits += width;
     memcpy(writer->to, &writer->held, 8);
-    writer->to += 8;
-    unsigned taken = 64 - writer->bits;
-    writer->held = taken < 64 ? value >> taken : 0;
-    writer->bits = width - taken;
+    writer->to += writer->bits / 8;
+    writer->held >>= writer->bits / 8 * 8;
+    writer->bits %= 8;
 }
 
-static uint8_t *end_bits(struct bit_writer *writer)
+static inline void put_wide(struct bit_writer *writer, uint64_t value, unsigned width)
 {
-    memcpy(writer->to, &writer->held, (writer->bits + 7) / 8);
-    return writer->to + (writer->bits + 7) / 8;
+    put_bits(writer, value & UINT32_MAX, 32);
+    put_bits(writer, value >> 32, width - 32);
+}
+
+static uint8_t *end_bits(const struct bit_writer *writer)
+{
+    return writer->to + (writer->bits > 0);
 }
 
 /* ---- the codings ---- */
 
-static size_t pack_cost(const uint64_t *numbers, unsigned n)
+/* *anyp: all of them, or'd. */
+static inline size_t pack_cost(const uint64_t *numbers, unsigned n, uint64_t *anyp)
 {
     size_t cost = 0;
 
+    *anyp = 0;
     for (unsigned at = 0; at < n; at += PACK_GROUP) {
         unsigned count = PX_MIN(n - at, PACK_GROUP);
         uint64_t any = 0;
@@ -55,6 +69,7 @@ static size_t pack_cost(const uint64_t *numbers, unsigned n)
         for (unsigned i = 0; i < count; i++)
             any |= numbers[at + i];
         cost += 1 + (count * width_of(any) + 7) / 8;
+        *anyp |= any;
     }
     return cost;
 }
@@ -72,8 +87,10 @@ static uint8_t *pack(uint8_t *to, const uint64_t *numbers, unsigned n)
         if (width == 0)
             continue;
         struct bit_writer writer = {to, 0, 0};
-        for (unsigned i = 0; i < count; i++)
+        for (unsigned i = 0; i < count && width <= PUT_MOST; i++)
             put_bits(&writer, numbers[at + i], width);
+        for (unsigned i = 0; i < count && width > PUT_MOST; i++)
+            put_wide(&writer, numbers[at + i], width);
         to = end_bits(&writer);
     }
     return to;
@@ -82,7 +99,7 @@ static uint8_t *pack(uint8_t *to, const uint64_t *numbers, unsigned n)
 #define RICE_TRIES 3
 
 /* With quotients that may be too large: bytes do to tell, since what matters is below RICE_ESCAPE, and the larger k's are halves. */
-static void rice_bits_escaped(const uint64_t *numbers, unsigned count, unsigned k, size_t bits[RICE_TRIES])
+static inline void rice_bits_escaped(const uint64_t *numbers, unsigned count, unsigned k, size_t bits[RICE_TRIES])
 {
     uint8_t quotient[RICE_GROUP];
 
@@ -102,7 +119,7 @@ static void rice_bits_escaped(const uint64_t *numbers, unsigned count, unsigned 
 }
 
 /* What a group takes with k, k - 1 and k - 2: of all of them at once, since reading the numbers is most of it. `any`: all of them, or'd. */
-static void rice_bits(const uint64_t *numbers, unsigned count, uint64_t any, unsigned k, size_t bits[RICE_TRIES])
+static inline void rice_bits(const uint64_t *numbers, unsigned count, uint64_t any, unsigned k, size_t bits[RICE_TRIES])
 {
     unsigned tries = PX_MIN(k + 1, RICE_TRIES);
 
@@ -139,7 +156,7 @@ static uint64_t wide_mean(const uint64_t *numbers, unsigned count)
 }
 
 /* The best k lies at or just below the width of the mean. */
-static unsigned rice_k(const uint64_t *numbers, unsigned count, size_t *bitsp)
+static inline unsigned rice_k(const uint64_t *numbers, unsigned count, size_t *bitsp)
 {
     size_t bits[RICE_TRIES];
     uint64_t sum = 0, any = 0;
@@ -158,7 +175,7 @@ static unsigned rice_k(const uint64_t *numbers, unsigned count, size_t *bitsp)
     return most - best;
 }
 
-static size_t rice_cost(const uint64_t *numbers, unsigned n, uint8_t ks[RICE_GROUPS])
+static inline size_t rice_cost(const uint64_t *numbers, unsigned n, uint8_t ks[RICE_GROUPS])
 {
     size_t cost = 0, bits;
 
@@ -176,11 +193,11 @@ static inline void put_rice(struct bit_writer *writer, uint64_t value, unsigned 
 
     if (quotient >= RICE_ESCAPE) {
         put_bits(writer, (UINT64_C(1) << RICE_ESCAPE) - 1, RICE_ESCAPE);
-        put_bits(writer, value, 64);
+        put_wide(writer, value, 64);
         return;
     }
     uint64_t ones = (UINT64_C(1) << quotient) - 1, rest = value & ((UINT64_C(1) << k) - 1);
-    if (k < 64 - RICE_ESCAPE) {
+    if (k < PUT_MOST - RICE_ESCAPE) {
         put_bits(writer, ones | rest << (quotient + 1), (unsigned)quotient + 1 + k);
         return;
     }
@@ -231,7 +248,7 @@ struct shaped {
         }                                                                                                              \
     } while (0)
 
-static bool all_divisible(const int64_t *differences, unsigned n, unsigned scale)
+static inline bool all_divisible(const int64_t *differences, unsigned n, unsigned scale)
 {
 #define CHECK(by)                                                                                                      \
     for (unsigned i = 0; i < n; i++)                                                                                   \
@@ -242,7 +259,7 @@ static bool all_divisible(const int64_t *differences, unsigned n, unsigned scale
     return true;
 }
 
-static void divide(int64_t *differences, unsigned n, unsigned scale)
+static inline void divide(int64_t *differences, unsigned n, unsigned scale)
 {
 #define DIVIDE(by)                                                                                                     \
     for (unsigned i = 0; i < n; i++)                                                                                   \
@@ -251,7 +268,7 @@ static void divide(int64_t *differences, unsigned n, unsigned scale)
 #undef DIVIDE
 }
 
-static unsigned common_scale(const int64_t *differences, unsigned n)
+static inline unsigned common_scale(const int64_t *differences, unsigned n)
 {
     unsigned scale = 0;
 
@@ -260,22 +277,21 @@ static unsigned common_scale(const int64_t *differences, unsigned n)
     return scale;
 }
 
-static void choose_coding(struct shaped *to)
+static inline void choose_coding(struct shaped *to)
 {
-    uint64_t any = 0;
+    uint64_t any;
+    size_t packed = pack_cost(to->numbers, to->count, &any), riced;
 
-    for (unsigned i = 0; i < to->count; i++)
-        any |= to->numbers[i];
     to->coding = CODING_NONE;
     to->cost = 0;
     if (!any)
         return;
-    size_t packed = pack_cost(to->numbers, to->count), riced = rice_cost(to->numbers, to->count, to->ks);
+    riced = rice_cost(to->numbers, to->count, to->ks);
     to->coding = riced < packed ? CODING_RICE : CODING_PACK;
     to->cost = PX_MIN(riced, packed);
 }
 
-static void shape_plain(struct shaped *to, const int64_t *values, unsigned n)
+static inline void shape_plain(struct shaped *to, const int64_t *values, unsigned n)
 {
     to->base = values[0];
     to->count = n;
@@ -293,7 +309,7 @@ static void shape_plain(struct shaped *to, const int64_t *values, unsigned n)
 }
 
 /* Of differences that have been divided. */
-static void shape_differences(struct shaped *to, const int64_t *differences, unsigned n, int64_t first)
+static inline void shape_differences(struct shaped *to, const int64_t *differences, unsigned n, int64_t first)
 {
     to->base = first;
     to->slope = 0;
@@ -330,13 +346,25 @@ static uint8_t *write_shaped(uint8_t *to, const struct shaped *shaped)
     return shaped->coding == CODING_RICE ? rice(to, shaped->numbers, shaped->count, shaped->ks) : to;
 }
 
-static bool rises(const int64_t *differences, unsigned n)
-{
-    int64_t any = 0;
+/* What one look at all differences says. */
+struct look {
+    int64_t any;   /* all of them, or'd */
+    int64_t other; /* what is not as in the first, or'd */
+};
 
-    for (unsigned i = 0; i < n; i++)
-        any |= differences[i];
-    return any >= 0;
+static inline struct look difference(const int64_t *values, unsigned n, int64_t *differences)
+{
+    struct look look = {0, 0};
+    int64_t first = n > 1 ? pxi_minus(values[1], values[0]) : 0;
+
+    for (unsigned i = 1; i < n; i++) {
+        int64_t one = pxi_minus(values[i], values[i - 1]);
+
+        differences[i - 1] = one;
+        look.any |= one;
+        look.other |= one ^ first;
+    }
+    return look;
 }
 
 /* Short columns take any shape that they can have. */
@@ -347,14 +375,10 @@ static bool may_be(unsigned shape, unsigned shapes, unsigned n)
     return fits && (shapes & shape || n <= 2);
 }
 
-/* Whether the differences are all the same, so that base and slope, or base alone, say everything. */
-static bool is_line(const int64_t *differences, unsigned n, unsigned shapes)
+/* Whether base and slope, or base alone, say everything. */
+static bool is_line(const struct look *look, int64_t difference, unsigned n, unsigned shapes)
 {
-    int64_t other = 0;
-
-    for (unsigned i = 1; i < n; i++)
-        other |= differences[i] ^ differences[0];
-    return n > 1 && other == 0 && (shapes & PXI_SLOPE || (differences[0] == 0 && shapes & PXI_DELTA));
+    return n > 2 && look->other == 0 && (shapes & PXI_SLOPE || (difference == 0 && shapes & PXI_DELTA));
 }
 
 static uint8_t *write_line(uint8_t *to, int64_t base, int64_t difference, unsigned shapes)
@@ -364,16 +388,16 @@ static uint8_t *write_line(uint8_t *to, int64_t base, int64_t difference, unsign
     return write_head(to, shapes & PXI_SLOPE ? PXI_SLOPE : PXI_RISE, CODING_NONE, scale, base, difference / (int64_t)scales[scale]);
 }
 
-uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsigned shapes)
+PXI_WIDE_VECTORS uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsigned shapes)
 {
     struct shaped shaped[2], *best = NULL, *next = &shaped[0];
     int64_t differences[PXI_COLUMN_MAX];
     unsigned scale = 0;
 
     PX_CHECK(n > 0 && n <= PXI_COLUMN_MAX);
-    for (unsigned i = 1; i < n; i++)
-        differences[i - 1] = pxi_minus(values[i], values[i - 1]);
-    if (is_line(differences, n - 1, shapes))
+    differences[0] = 0; /* of a column of one */
+    struct look look = difference(values, n, differences);
+    if (is_line(&look, differences[0], n, shapes))
         return write_line(to, values[0], differences[0], shapes);
     if (shapes & PXI_SCALED)
         scale = common_scale(differences, n - 1);
@@ -382,7 +406,7 @@ uint8_t *pxi_column_encode(uint8_t *to, const int64_t *values, unsigned n, unsig
     for (unsigned shape = PXI_SLOPE; shape >= PXI_PLAIN && !(best && best->cost == 0); shape >>= 1) {
         if (!may_be(shape, shapes, n))
             continue;
-        next->shape = shape == PXI_DELTA && rises(differences, n - 1) ? PXI_RISE : shape;
+        next->shape = shape == PXI_DELTA && look.any >= 0 ? PXI_RISE : shape;
         next->scale = scale;
         if (shape == PXI_PLAIN)
             shape_plain(next, values, n);

@@ -244,24 +244,32 @@ static void forget(struct px_hist *hist, uint32_t stored)
 
 /* ---- trades ---- */
 
-/* A minute of the given trades; the newest one before it carries its price into it. */
+/* A minute of the given trades; the newest one before it carries its price into it. Between its own trades a price always lasts. */
 static struct px_candle minute_of(const struct px_trade *trades, unsigned count, const struct px_candle *before)
 {
-    struct px_candle minute = {.start_ns = px_candle_start(trades[0].time_ns, 60), .final = true};
-    struct px_candle last = *before;
-    int64_t end_ns = before->start_ns + PX_MINUTE_NS;
+    const struct px_trade *last = &trades[count - 1];
+    struct px_candle minute = {.start_ns = px_candle_start(trades[0].time_ns, 60),
+                               .open = trades[0].price,
+                               .high = trades[0].price,
+                               .low = trades[0].price,
+                               .final = true};
 
+    _Static_assert(PX_CARRY_NS > PX_MINUTE_NS, "as it says");
+    px_candle_carry(&minute, PX_MINUTE_NS, before, before->start_ns + PX_MINUTE_NS, trades[0].time_ns);
     for (unsigned i = 0; i < count; i++) {
-        struct px_candle one = {.open = trades[i].price, .high = trades[i].price, .low = trades[i].price,
-                                .close = trades[i].price, .volume = trades[i].size, .count = 1,
-                                .last_ns = trades[i].time_ns, .value = (__int128)trades[i].price * trades[i].size};
-
-        px_candle_carry(&minute, PX_MINUTE_NS, &last, end_ns, trades[i].time_ns);
-        px_candle_add(&minute, &one);
-        last = one;
-        end_ns = one.last_ns;
+        minute.high = PX_MAX(minute.high, trades[i].price);
+        minute.low = PX_MIN(minute.low, trades[i].price);
+        minute.value += (__int128)trades[i].price * trades[i].size;
+        if (__builtin_add_overflow(minute.volume, trades[i].size, &minute.volume))
+            minute.volume = INT64_MAX;
+        if (i > 0)
+            minute.area += (__int128)trades[i - 1].price * (trades[i].time_ns - trades[i - 1].time_ns);
     }
-    px_candle_carry(&minute, PX_MINUTE_NS, &last, end_ns, INT64_MAX);
+    minute.duration_ns += last->time_ns - trades[0].time_ns;
+    minute.close = last->price;
+    minute.last_ns = last->time_ns;
+    minute.count = count;
+    px_candle_carry(&minute, PX_MINUTE_NS, &minute, minute.last_ns, INT64_MAX);
     return minute;
 }
 
@@ -428,13 +436,23 @@ static int end(struct px_hist *hist, uint32_t stored, struct series both[2], int
 
 unsigned px_import_day(const int64_t *time_ns, size_t stride, unsigned n)
 {
-    const char *at = (const char *)time_ns;
-    int64_t day_ns = px_candle_start(*time_ns, 86400);
-    unsigned count = 0;
+    const char *first = (const char *)time_ns;
+    int64_t end_ns = px_candle_start(*time_ns, 86400) + DAY_NS;
+    unsigned low = 1, high = n;
 
-    while (count < n && *(const int64_t *)(const void *)(at + count * stride) < day_ns + DAY_NS)
-        count++;
-    return count;
+#define TIME(i) (*(const int64_t *)(const void *)(first + (i) * stride))
+    if (TIME(n - 1) < end_ns)
+        return n;
+    while (low < high) {
+        unsigned middle = (low + high) / 2;
+
+        if (TIME(middle) < end_ns)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+#undef TIME
+    return low;
 }
 
 static int import_trades(struct blocks *blocks, struct px_trade *trades, unsigned n,
