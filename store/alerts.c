@@ -39,7 +39,9 @@ static int open_families(struct px_alerts *alerts, const char *path)
 
     _Static_assert(PX_COUNT_OF(names) == PXI_ALERTS_FAMILIES, "a name each");
     for (unsigned i = 0; i < PXI_ALERTS_FAMILIES; i++)
-        family[i] = (struct pxi_family){.name = names[i], .use = PXI_USE_ROWS, .buffer_bytes = BUFFER_BYTES, .series = series[i]};
+        family[i] = (struct pxi_family){.name = names[i],
+                                        .use = i == PXI_ALERTS_ALERTS || i == PXI_ALERTS_OWNERS ? PXI_USE_KNOWN : PXI_USE_ROWS,
+                                        .buffer_bytes = BUFFER_BYTES, .series = series[i]};
     return pxi_db_open_families(&alerts->db, path, family, PXI_ALERTS_FAMILIES, LOG_BYTES);
 }
 

@@ -79,7 +79,9 @@ static void set_family(struct pxi_db *db, unsigned i, const struct pxi_family *f
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(table, 1);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks_with_high_priority(table, 1);
     rocksdb_block_based_options_set_pin_top_level_index_and_filter(table, 1);
-    if (family->use == PXI_USE_ROWS) { /* in parts: a file's whole filter would push everything else out of the cache */
+    if (family->use == PXI_USE_KNOWN) /* at the last level a filter would say yes: most of its bytes lie there */
+        rocksdb_options_set_optimize_filters_for_hits(o, 1);
+    if (family->use == PXI_USE_ROWS || family->use == PXI_USE_KNOWN) { /* in parts: a file's whole filter would push everything else out of the cache */
         rocksdb_block_based_options_set_filter_policy(table, rocksdb_filterpolicy_create_bloom_full(10));
         rocksdb_block_based_options_set_index_type(table, rocksdb_block_based_table_index_type_two_level_index_search);
         rocksdb_block_based_options_set_partition_filters(table, 1);

@@ -16,6 +16,7 @@
 /* How the rows of a family are used; db.c says what that means to RocksDB. */
 enum pxi_use {
     PXI_USE_ROWS,   /* small, looked up by key, changed */
+    PXI_USE_KNOWN,  /* the same, and a key that is looked up is there, but for what clients make up */
     PXI_USE_BLOCKS, /* packed already, written once, scanned */
     PXI_USE_JOURNAL /* written, trimmed, read after a crash */
 };
