@@ -17,7 +17,7 @@
 
 #define BOOK_BYTES   (96u << 20)
 #define FIRST_TOLD   64  /* of a storm, before the rest of it is judged */
-#define MOVES        8   /* by one hit; the rest of it is for masses.c */
+#define MOVES        2   /* by one hit; the rest of it is for masses.c, and behind hits that wait */
 #define EXPIRY_NS    (PX_NS_PER_S / 2)
 #define EXPIRED_MAX  256
 #define LOOKED_AT    256 /* hits in the queue, for each alert that is armed */
