@@ -22,7 +22,7 @@
 #include "store/wire.h"
 
 #define PXI_TICK_BATCH 1024
-#define PXI_HITS       1024 /* in one group */
+#define PXI_HITS       4096 /* in one group */
 #define PXI_TELL_MAX   512  /* events told at once */
 #define PXI_TASKS      256  /* alert writes under way */
 

@@ -5,7 +5,7 @@
  *   alerts_bench DIR [--alerts N] [--ticks N] [--assets N] [--group N] [--seed N] [--redis SOCKET] [--jump N] [--index-only] [--leave | --again]
  *
  *   load      alerts are created as the keeper creates them, a thousand a batch; the first hundred batches are synced, and timed
- *   run       per group one synced batch {index, outbox, checkpoint}, as engine/keeper/judge.c does: what waits, up to 1,024 hits; ticks that
+ *   run       per group one synced batch {index, outbox, checkpoint}, as engine/keeper/judge.c does: what waits, up to 4,096 hits; ticks that
  *             reach nothing are none. With --group N a group is N ticks instead. Redis gets PIPELINE or N ticks before its answers are read; it gains
  *             nothing by more. Ours and theirs in turns, once both are done with what the load has left; the ratio is the median of the rounds
  *   tell      what is in the outbox becomes events
@@ -35,7 +35,7 @@
 #define BATCH       1000
 #define SYNCED      100
 #define TELL        512
-#define HITS        1024 /* PXI_HITS of the keeper */
+#define HITS        4096 /* PXI_HITS of the keeper */
 #define PIPELINE    500
 #define OWNERS      1000
 #define SETTLE_S    120 /* at most */
