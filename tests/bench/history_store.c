@@ -221,7 +221,7 @@ static uint64_t compact(const char *data, uint64_t sizes[PX_COUNT_OF(families)])
 /* ---- all at once ---- */
 
 #define SLICE PX_IMPORT_MAX
-#define AHEAD 64 /* ticks of an asset lie far apart */
+#define AHEAD 12 /* ticks of an asset lie far apart */
 
 /* Rows in memory before the clock starts, in the order of time, as the peers have them: in columns, in large pages. */
 struct columns {
@@ -254,10 +254,10 @@ static struct columns columns_of(const struct tick *ticks, size_t count)
 /* Numbers of the ticks, those of each asset one behind the other; *endsp: where each ends. */
 static uint32_t *sort_by_asset(const uint32_t *assets, size_t count, size_t **endsp)
 {
-    uint32_t *order = malloc((count + 1) * sizeof *order);
+    uint32_t *order = large(count * sizeof *order);
     size_t *ends = calloc(tick_assets + 1, sizeof *ends);
 
-    PX_CHECK(order && ends && count < UINT32_MAX);
+    PX_CHECK(ends && count < UINT32_MAX);
     for (size_t i = 0; i < count; i++)
         ends[assets[i] + 1]++;
     for (unsigned i = 1; i <= tick_assets; i++)
@@ -336,7 +336,7 @@ static void load(const char *data, const struct px_names *names, const struct ti
     printf(",\"bulk_settled_cpu_s\":%.3f,\"bulk_bytes_per_tick\":%.4f", clock_s(CLOCK_PROCESS_CPUTIME_ID) - cpu, (double)(sum - sizes[4]) / (double)count);
     munmap(columns.asset, count * sizeof *columns.asset + 1);
     munmap(columns.at, count * sizeof *columns.at + 1);
-    free(order);
+    munmap(order, count * sizeof *order + 1);
     free(ends);
     free(trades);
 }
