@@ -6,7 +6,7 @@ N kills in all (CI: a few; whole: --kills 1000, about 25 minutes), R trades a se
 between kills.
 
 Must hold: alerts acknowledged = alerts there; the fires of every alert are those of its definition over the ticks as stored, numbered 1..n;
-every one of them is in exactly one delivery, every delivery arrives, and arrives again under the same webhook-id only.
+of sources that are not stored every fire is one, and an alert that what clients have seen of them made true has fired; every one of them is in exactly one delivery, every delivery arrives, and arrives again under the same webhook-id only.
 """
 import argparse
 import collections
@@ -93,7 +93,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 # ---- the clients ----
 
-# What is not stored tick by tick cannot be judged to the last fire; each fire by itself can.
+# What is not stored tick by tick cannot be judged to the last fire; each fire by itself can, and whether there had to be a first one.
 OTHER_SOURCES = ["bid", "ask", "mid", "twap_1m", "close"]
 
 
@@ -105,6 +105,40 @@ class Alert:
         """Times in microseconds, as those of ticks are."""
         self.requests.append({"what": what, "sent": int(time.time() * 1e6), "acked": alerts_oracle.INFINITY})
         return self.requests[-1]
+
+
+class Watcher:
+    """Looks at what is not stored, some times a second. A row: when it was asked for and answered, source -> value."""
+    every = 0.2
+
+    def __init__(self, engine, symbols):
+        self.engine, self.symbols, self.stopping, self.seen = engine, symbols, False, collections.defaultdict(list)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def stop(self):
+        self.stopping = True
+        self.thread.join(30)
+
+    def look(self, symbols):
+        sent = int(time.time() * 1e6)
+        status, answer, _ = self.engine.request("GET", "/api/v1/prices?symbols=" + ",".join(symbols), timeout=3)
+        got = int(time.time() * 1e6)
+        for row in answer["prices"] if status == 200 else []:
+            values = {name: whole(text) for name, text in (("bid", row.get("bid")), ("ask", row.get("ask")),
+                                                           ("twap_1m", row["averages"]["1m"]["twap"] if row["averages"]["1m"]["coverage"] == 1 else None)) if text}
+            if "bid" in values and "ask" in values and (values["bid"] + values["ask"]) % 2 == 0:
+                values["mid"] = (values["bid"] + values["ask"]) // 2
+            self.seen[row["symbol"]].append((sent, got, values))
+
+    def run(self):
+        while not self.stopping:
+            for i in range(0, len(self.symbols), 50):
+                try:
+                    self.look(self.symbols[i:i + 50])
+                except (OSError, ValueError, KeyError):
+                    pass
+            time.sleep(self.every)
 
 
 class Clients:
@@ -351,8 +385,36 @@ def earliest(request, downs):
     return since
 
 
+def closes(ticks):
+    """Of the minutes that are over: their ends and last prices."""
+    for (price, at, _), (_, then, _) in zip(ticks, ticks[1:]):
+        if at // 60000000 != then // 60000000:  # final two seconds later
+            end = (at // 60000000 + 1) * 60000000
+            yield end, end + 4 * BUSY, {"close": price}
+
+
+def witness(alert, rows):
+    """What it had to fire by, while it stood as it was made; None if nothing has been seen. An average moves between the moments at which it is
+    judged, so three looks one after the other must agree."""
+    later = alert.requests[1:2]
+    until = later[0]["from"] if later else alerts_oracle.INFINITY
+    source, before = alert.rule.source, []
+    for sent, got, values in rows:
+        if sent <= alert.requests[0]["acked"] or got >= until or source not in values:
+            continue
+        before.append(values[source])
+        if source == "twap_1m":
+            if alert.rule.of_level() and len(before) >= 3 and all(alert.rule.true(value) for value in before[-3:]):
+                return before[-3:]
+        elif alert.rule.of_level() and alert.rule.true(before[-1]):
+            return before[-1:]
+        elif not alert.rule.of_level() and len(before) > 1 and alert.rule.demands(before[-2], before[-1]):
+            return before[-2:]
+    return None
+
+
 def check_fires(data, downs):
-    fires, wrong, twice = collections.defaultdict(list), [], []
+    fires, wrong, twice, due = collections.defaultdict(list), [], [], 0
     assert [e["seq"] for e in data["events"]] == list(range(1, len(data["events"]) + 1)), "the events have a gap, or are out of order"
     for event in data["events"]:
         fires[event["alert"]].append(event)
@@ -364,7 +426,12 @@ def check_fires(data, downs):
             for request in alert.requests:
                 request["from"] = earliest(request, downs)
             if alert.rule.source != "last":
+                ticks = data["ticks"][alert.symbol]
+                must = witness(alert, closes(ticks) if alert.rule.source == "close" else data["seen"][alert.symbol])
+                due += must is not None
                 why = alerts_oracle.explain_each(alert.rule, alert.requests, seen)
+                if must and not seen:
+                    why = f"it has not fired by {alert.rule.source} {must}"
                 if why:
                     wrong.append((alert.id, alert.body, alert.requests, why))
                 continue
@@ -379,6 +446,7 @@ def check_fires(data, downs):
         print("WRONG", *one, sep="\n   ")
     assert not twice, f"{len(twice)} alerts whose fires are not numbered 1..n"
     assert not wrong, f"{len(wrong)} alerts of {len(data['alerts'])} have fires that their definition does not explain, or lack some"
+    return due
 
 
 def check_deliveries(data):
@@ -482,6 +550,7 @@ def main():
         channels = [engine.request("POST", "/api/v1/channels", {"type": "webhook", "ttl": "24h", "url": f"http://127.0.0.1:{sink.server_port}/{i}"},
                                    key=True)[1]["id"] for i in range(4)]
         clients = Clients(engine, [name + "-USD" for name in names], channels, options.seed, options.alerts)
+        watcher = Watcher(engine, clients.symbols)
         time.sleep(2)
         order = [VICTIMS[i % len(VICTIMS)] for i in range(options.kills)]
         dice.shuffle(order)
@@ -490,19 +559,20 @@ def main():
         time.sleep(2)
         took = time.monotonic() - began
         clients.stop()
+        watcher.stop()
         assert not clients.errors, clients.errors[:3]
         venue.close()
-        data = {**read_all(engine, clients, sink), "downs": downs}
+        data = {**read_all(engine, clients, sink), "downs": downs, "seen": watcher.seen}
         lost = {name: value for name, value in engine.metrics().items() if "lost" in name and value}
         if options.keep:
             pathlib.Path(options.keep).write_bytes(pickle.dumps(data))
         check_alerts(data)
-        check_fires(data, downs)
+        due = check_fires(data, downs)
         deliveries, again, gathering = check_deliveries(data)
         kinds = count_kinds(data)
         print(f"ok {len(order)} kills in {took:.0f} s, slowest restart {slowest * 1000:.0f} ms; {len(data['alerts'])} alerts, "
               f"{sum(map(len, data['ticks'].values()))} ticks, {len(data['events'])} fires, {sum(e['late'] for e in data['events'])} of them late; "
-              f"fires of several conditions {kinds['several']}, of other sources {kinds['source']}, changes {kinds['patch']}; "
+              f"fires of several conditions {kinds['several']}, of other sources {kinds['source']} ({due} alerts of these had to fire), changes {kinds['patch']}; "
               f"{deliveries} deliveries, {again} told again, {gathering} gathering at the end; lost 0, missing 0, twice 0 {lost or ''}")
         assert len(data["events"]) > 10 * options.kills and min(kinds.values()) > 0, "too little happened to prove anything"
     sink.shutdown()
