@@ -10,7 +10,7 @@
 #define PAGE_FORMAT 3
 #define ROW_FORMAT  2    /* of an older engine: a row is one fire */
 #define PAGE_FIRES  64u
-#define FIRES_MAX   4000 /* in one group, which so is over in some milliseconds */
+#define FIRES_MAX   4000 /* in one group: some 20 ms of judging */
 
 struct outbox_row { /* as the machine has it; a data folder stays on its architecture */
     uint8_t format, last;

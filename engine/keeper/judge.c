@@ -18,6 +18,7 @@
 #define BOOK_BYTES   (96u << 20)
 #define FIRST_TOLD   64  /* of a storm, before the rest of it is judged */
 #define MOVES        2   /* by one hit; the rest of it is for masses.c, and behind hits that wait */
+#define GROUP_NS     (25 * PX_NS_PER_MS) /* judged for so long, those of a group are stored and told, however many wait: an index that is cold */
 #define EXPIRY_NS    (PX_NS_PER_S / 2)
 #define EXPIRED_MAX  256
 #define LOOKED_AT    256 /* hits in the queue, for each alert that is armed */
@@ -168,12 +169,16 @@ static int judge_hit(struct pxi_keeper *keeper)
 int pxi_judge_turn(struct pxi_keeper *keeper)
 {
     struct pxi_judge *judge = &keeper->judge;
+    px_mono began = px_mono_now();
     unsigned count = 0;
     int error = 0;
 
     judge->first_told = 0;
-    for (; count < PXI_HITS && !error && pxi_hits_next(&keeper->hits, &judge->hit); count++)
+    for (; count < PXI_HITS && !error && pxi_hits_next(&keeper->hits, &judge->hit); count++) {
+        if (count > 0 && px_mono_since(px_mono_now(), began) > GROUP_NS)
+            break;
         error = judge_hit(keeper);
+    }
     if (!error && count > 0)
         error = pxi_judge_commit(keeper, true);
     return error ? error : count > 0;
