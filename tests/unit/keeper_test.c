@@ -362,7 +362,7 @@ START_TEST(killed_at_every_step)
     for (uint64_t i = 1; i <= 3; i++) {
         publish(NOON + (int64_t)i * PX_NS_PER_S, 100 + (int64_t)i, 1, 0);
         fire(i);
-        for (int naps = 0; naps < 50 && (px_queue_length(shm.hits) > 0 || kept() < i); naps++)
+        for (int naps = 0; naps < 3000 && (px_queue_length(shm.hits) > 0 || kept() < i); naps++) /* a group each: a step has two occasions */
             nap_and_revive();
     }
     for (int naps = 0; naps < 3000 && (px_queue_length(shm.hits) > 0 || kept() < 3); naps++)
