@@ -124,7 +124,7 @@ static bool may_go_on(const struct pxi_keeper *keeper)
     return keeper->masses.busy_count > 0 && px_alerts_eseq(keeper->alerts) - px_alerts_told(keeper->alerts) < SLICE;
 }
 
-/* Others wait: for how long? */
+/* Do others wait, and has it been that long? */
 static bool wait_longer(const struct pxi_keeper *keeper, px_mono since, int64_t most_ns)
 {
     return pxi_judge_waits(keeper) && px_mono_since(px_mono_now(), since) >= most_ns;
@@ -159,17 +159,17 @@ static unsigned place_of(const struct pxi_masses *masses, px_asset_id asset)
 
 int pxi_masses_finish(struct pxi_keeper *keeper, px_asset_id asset)
 {
-    bool any = pxi_masses_busy(keeper, asset);
+    unsigned done = 0;
     int error = 0;
 
-    for (unsigned left = SLICES; !error && pxi_masses_busy(keeper, asset); left = left > 1 ? left - 1 : SLICES) {
-        if (left == SLICES) /* what has been heard goes with the group; so does what was in it before */
+    for (; !error && pxi_masses_busy(keeper, asset); done++) {
+        if (done % SLICES == 0) /* what has been heard goes with the group; so does what was in it before */
             error = pxi_judge_commit(keeper, true);
         if (!error)
             error = work(keeper, place_of(&keeper->masses, asset), 0);
         px_heritage_beat(keeper->heritage);
     }
-    return any && !error ? pxi_judge_commit(keeper, true) : error;
+    return done > 0 && !error ? pxi_judge_commit(keeper, true) : error;
 }
 
 /* ---- start ---- */

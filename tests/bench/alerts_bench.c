@@ -8,6 +8,7 @@
  *   run       per group one synced batch {index, outbox, checkpoint}, as engine/keeper/judge.c does: what waits, up to 4,096 hits; ticks that
  *             reach nothing are none. With --group N a group is N ticks instead. Redis gets PIPELINE or N ticks before its answers are read; it gains
  *             nothing by more. Ours and theirs in turns, once both are done with what the load has left; the ratio is the median of the rounds
+ *             All that a hit reaches is judged in its group; the keeper stores a hit that moves more than two alerts, and works it off as fast as it tells
  *   tell      what is in the outbox becomes events
  *   start     everything is closed and opened again, until values are judged; and until every window stands
  *   jump      one tick that reaches `jump` alerts of one asset, told to a keeper in a process of its own (tests/bench/alerts_jump.h)

@@ -223,7 +223,7 @@ static uint64_t compact(const char *data, uint64_t sizes[PX_COUNT_OF(families)])
 #define SLICE PX_IMPORT_MAX
 #define AHEAD 12 /* ticks of an asset lie far apart */
 
-/* Rows in memory before the clock starts, in the order of time, as the peers have them: in columns, in large pages. */
+/* Rows in memory before the clock starts, in the order of time, in large pages as the peers' arrays are; assets apart from the rest. */
 struct columns {
     uint32_t *asset;
     struct at {

@@ -252,15 +252,20 @@ static bool all_told(void)
     return tail > 0 && px_ring_read(shm.events, tail - 1, &last, 1, &count) == 0 && count == 1 && last.eseq == FIRES;
 }
 
-/* `surely`: there are so many occasions in every life, however the values fall into groups. */
-static void one_life(const char *crash_at, bool surely)
+static void begin_life(const char *crash_at)
 {
-    deaths = 0;
     shell("rm -rf", data, "");
     shell("cp -r", folder, data);
     open_region();
     start_keeper(crash_at);
     quiet_start();
+}
+
+/* `surely`: there are so many occasions in every life, however the values fall into groups. */
+static void one_life(const char *crash_at, bool surely)
+{
+    deaths = 0;
+    begin_life(crash_at);
     course();
     for (int naps = 0; naps < 20000 && !all_told(); naps++)
         nap_and_revive();
@@ -330,11 +335,7 @@ START_TEST(what_a_storm_has_reached_has_fired_before_it_is_deleted)
 {
     unsigned fires[ALL] = {0};
 
-    shell("rm -rf", data, "");
-    shell("cp -r", folder, data);
-    open_region();
-    start_keeper(NULL);
-    quiet_start();
+    begin_life(NULL);
     push((struct px_hit){.value = 20000, .prev = 19000});
     for (uint64_t i = RECUR - 1; i >= RECUR - 20; i--)
         ck_assert_int_eq(px_reader_alert_delete(reader, "anna", (struct px_alert_id){1, i}, 0), 0);
@@ -354,11 +355,7 @@ START_TEST(values_behind_a_storm_come_in_groups)
     const uint64_t *syncs;
     uint64_t before;
 
-    shell("rm -rf", data, "");
-    shell("cp -r", folder, data);
-    open_region();
-    start_keeper(NULL);
-    quiet_start();
+    begin_life(NULL);
     push((struct px_hit){.value = 20000, .prev = 19000});
     syncs = &shm.stats[PX_ROLE_SLOT_KEEPER].value[PX_STAT_KEEP_SYNCS];
     before = px_load_relaxed(syncs);
